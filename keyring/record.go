@@ -1,0 +1,196 @@
+package keyring
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// MaxRecord is the size in bytes of the largest record that is looked at.
+const MaxRecord = 64 << 10
+
+// record is a ring at rest, a gob. It begins as the record of Caddy's
+// distributed session ticket module does, so that the one decodes into the
+// other. It is flat, with neither maps nor nested structs, because a hostile
+// gob can make those allocate without bound. Roles are not stored: the first
+// key is active, the last staged, the rest retired.
+type record struct {
+	Keys         [][KeySize]byte
+	LastRotation time.Time
+	NextRotation time.Time // for people; nothing is decided by it
+
+	Version, Epoch           uint64
+	Interval, TicketLifetime time.Duration
+	Manual                   bool
+
+	IDs                []string
+	Life               []time.Duration // active: how long it has sealed; retired: how long it still opens
+	Created, Activated []int64         // Unix milliseconds; 0 is none
+}
+
+// Marshal returns r's record. It refuses a ring that Parse would refuse, one
+// of epoch 0 and one made by Join: those never leave their process.
+func (r *Ring) Marshal() ([]byte, error) {
+	if r.joined || r.info.Epoch == 0 {
+		return nil, errors.New("keyring: a node's own keys are never stored")
+	}
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	p := r.info.Policy
+	rec := record{
+		LastRotation: r.info.Rotated, NextRotation: r.info.Rotated.Add(p.Interval),
+		Version: r.info.Version, Epoch: r.info.Epoch,
+		Interval: p.Interval, TicketLifetime: p.TicketLifetime, Manual: p.Manual,
+	}
+	for i, k := range r.info.Keys {
+		rec.Keys = append(rec.Keys, *r.secret[i])
+		rec.IDs = append(rec.IDs, k.ID)
+		rec.Life = append(rec.Life, k.Sealed+k.Left) // one of them is 0
+		rec.Created = append(rec.Created, k.Created.UnixMilli())
+		activated := int64(0)
+		if !k.Activated.IsZero() {
+			activated = k.Activated.UnixMilli()
+		}
+		rec.Activated = append(rec.Activated, activated)
+	}
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(rec); err != nil {
+		return nil, fmt.Errorf("keyring: encoding a record: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Parse reads a record. It is for authenticated bytes, yet takes any: it
+// refuses what is over [MaxRecord], malformed or not a sound ring, and never
+// panics. An error says which rule was broken and holds no secret.
+func Parse(b []byte) (*Ring, error) {
+	if len(b) > MaxRecord {
+		return nil, fmt.Errorf("keyring: a record of %d bytes: must be at most %d", len(b), MaxRecord)
+	}
+	if err := checkFrames(b); err != nil {
+		return nil, err
+	}
+	var rec record
+	in := bytes.NewReader(b)
+	if err := gob.NewDecoder(in).Decode(&rec); err != nil {
+		return nil, fmt.Errorf("keyring: a malformed record: %w", err)
+	}
+	if in.Len() > 0 {
+		return nil, fmt.Errorf("keyring: %d bytes follow the record", in.Len())
+	}
+	n := len(rec.Keys)
+	if n > MaxKeys {
+		return nil, fmt.Errorf("keyring: a ring of %d keys: must be at most %d", n, MaxKeys)
+	}
+	if len(rec.IDs) != n || len(rec.Life) != n || len(rec.Created) != n || len(rec.Activated) != n {
+		return nil, fmt.Errorf("keyring: a record of %d keys that describes another number of them", n)
+	}
+	r := &Ring{info: Info{
+		Epoch: rec.Epoch, Version: rec.Version, Rotated: stamp(rec.LastRotation),
+		Policy: Policy{Interval: rec.Interval, TicketLifetime: rec.TicketLifetime, Manual: rec.Manual},
+	}}
+	for i := range n {
+		k := Key{ID: rec.IDs[i], Role: Retired, Created: time.UnixMilli(rec.Created[i]).UTC()}
+		if rec.Activated[i] != 0 {
+			k.Activated = time.UnixMilli(rec.Activated[i]).UTC()
+		}
+		switch i {
+		case 0:
+			k.Role, k.Sealed = Active, rec.Life[i]
+		case n - 1:
+			k.Role = Staged
+		default:
+			k.Left = rec.Life[i]
+		}
+		r.add(k, &rec.Keys[i])
+	}
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// checkFrames walks the lengths of a gob stream's messages, because the decoder
+// allocates what a length promises before it reads that much.
+func checkFrames(b []byte) error {
+	for len(b) > 0 {
+		size, n := uint64(b[0]), 1
+		if b[0] > 0x7f { // minus the number of bytes of a big-endian length
+			n = 1 + int(-int8(b[0]))
+			if n > 9 || n > len(b) {
+				return errors.New("keyring: a malformed record: a message without its length")
+			}
+			var be [8]byte
+			copy(be[9-n:], b[1:n])
+			size = binary.BigEndian.Uint64(be[:])
+		}
+		if size > uint64(len(b)-n) {
+			return errors.New("keyring: a malformed record: a message longer than the record")
+		}
+		b = b[n+int(size):]
+	}
+	return nil
+}
+
+// validate holds every ring to the rules, those made here and those read.
+func (r *Ring) validate() error {
+	n := len(r.secret)
+	switch {
+	case n == 0:
+		return errors.New("keyring: a ring without keys")
+	case n == 1:
+		return errors.New("keyring: a ring without a staged key")
+	case n > MaxKeys:
+		return fmt.Errorf("keyring: a ring of %d keys: must be at most %d", n, MaxKeys)
+	case r.info.Version == 0 || r.info.Version > math.MaxInt64:
+		return fmt.Errorf("keyring: version %d: out of range", r.info.Version)
+	case r.info.Epoch == 0 || r.info.Epoch > math.MaxInt64:
+		return fmt.Errorf("keyring: epoch %d: out of range", r.info.Epoch)
+	}
+	if err := r.info.Policy.Validate(); err != nil {
+		return err
+	}
+	if !sane(r.info.Rotated) {
+		return errNoTime
+	}
+	ids, secrets := map[string]bool{}, map[[KeySize]byte]bool{}
+	for i, k := range r.info.Keys {
+		switch {
+		case !validID(k.ID):
+			return fmt.Errorf("keyring: key %d has no valid id: want 1 to 64 letters, digits or .-_", i)
+		case ids[k.ID]:
+			return fmt.Errorf("keyring: key %d repeats id %s", i, k.ID)
+		case weak(r.secret[i][:]):
+			return fmt.Errorf("keyring: key %s is constant", k.ID)
+		case secrets[*r.secret[i]]:
+			return fmt.Errorf("keyring: key %s repeats another", k.ID)
+		case k.Sealed < 0 || k.Left < 0 || k.Left > MaxTicketLifetime+MaxInterval || k.Sealed > math.MaxInt64/4:
+			return fmt.Errorf("keyring: key %s has an age out of range", k.ID)
+		case k.Role == Retired && k.Left == 0:
+			return fmt.Errorf("keyring: key %s has had its time", k.ID)
+		case !sane(k.Created) || !k.Activated.IsZero() && !sane(k.Activated):
+			return errNoTime
+		}
+		ids[k.ID], secrets[*r.secret[i]] = true, true
+	}
+	return nil
+}
+
+func weak(k []byte) bool { return bytes.Count(k, k[:1]) == len(k) }
+
+// sane bounds the stamps to what every encoding of them can say.
+func sane(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
+
+func validID(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
