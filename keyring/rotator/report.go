@@ -1,0 +1,101 @@
+package rotator
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/election"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+)
+
+// Status is what a node knows of itself and the fleet's ring. It holds no
+// secret.
+type Status struct {
+	Ring     string       `json:"ring"`
+	ID       string       `json:"id"`
+	Info     keyring.Info `json:"info"`             // the fleet's ring; version 0 before it is known
+	Seen     time.Time    `json:"seen,omitzero"`    // since when its durations count
+	Applied  time.Time    `json:"applied,omitzero"` // when this node took it
+	Stale    time.Time    `json:"stale,omitzero"`   // when its active key must stop sealing; zero is never
+	Sealing  string       `json:"sealing"`          // id of the key that seals now
+	Local    bool         `json:"local"`            // it is this node's own
+	Leader   bool         `json:"leader"`
+	Term     int64        `json:"term,omitempty"`
+	Since    time.Time    `json:"since,omitzero"` // when the term began
+	Rotated  uint64       `json:"rotated"`        // rotations this node has committed, revokes included
+	Problem  string       `json:"problem,omitempty"`
+	Observer bool         `json:"observer"`
+}
+
+// Status returns what this node knows. It never blocks on etcd.
+func (r *Rotator) Status() Status {
+	r.Ring() // let what has expired go first
+	h, a := r.view.snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Status{
+		Ring: r.cfg.Ring, ID: r.cfg.ID, Observer: r.cfg.Observer,
+		Applied: h.at, Seen: h.seen, Sealing: a.ring.Info().Keys[0].ID, Local: a.local, Rotated: r.rotated,
+	}
+	if h.ring != nil {
+		s.Info = h.ring.Info()
+		s.Stale = h.ring.Stale(h.seen)
+	}
+	if r.term != nil {
+		s.Leader, s.Term, s.Since = true, r.term.Number(), r.since
+	}
+	switch {
+	case r.link != nil:
+		s.Problem = "etcd does not answer: " + r.link.Error()
+	case r.etcd.refuse != nil:
+		s.Problem = r.etcd.refuse.Error()
+	}
+	return s
+}
+
+// report keeps this node's report in etcd while it lives.
+func (r *Rotator) report(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, r.retry()) {
+		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
+			wait = 100 * time.Millisecond
+			for last := ""; ; {
+				news := r.changes()
+				if now := r.describe(); now != last {
+					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
+					_, err := s.Client().Put(pctx, r.path.Node(r.cfg.ID), now, clientv3.WithLease(s.Lease()))
+					cancel()
+					if err != nil {
+						return err
+					}
+					last = now
+				}
+				if err := pause(s.Ctx(), time.Time{}, news); err != nil {
+					return err
+				}
+			}
+		})
+		if ctx.Err() == nil {
+			r.log.Debug("report lapsed", zap.Error(err))
+			_ = election.Sleep(ctx, wait)
+		}
+	}
+}
+
+func (r *Rotator) describe() string {
+	s := r.Status()
+	b, err := json.Marshal(fleet.Node{
+		ID: s.ID, Epoch: s.Info.Epoch, Version: s.Info.Version, Since: s.Applied.Round(0).UTC(),
+		Leader: s.Leader, LeaderSince: s.Since.Round(0).UTC(), Local: s.Local, Problem: s.Problem,
+		Policy: r.cfg.Policy, Build: r.cfg.Build, Listeners: r.cfg.Listeners,
+	})
+	if err != nil {
+		panic(err) // only for what JSON cannot say, and there is none of that
+	}
+	return string(b)
+}

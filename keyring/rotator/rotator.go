@@ -1,0 +1,239 @@
+// Package rotator keeps one ring of session ticket keys fresh in etcd, and
+// every node's copy of it current. It is what a server links: a [Rotator] is
+// the keyring.Source that tlsbind takes.
+//
+//	rot, err := rotator.New(rotator.Config{Client: etcd, Ring: "www", KEK: kek})
+//	...
+//	go rot.Run(ctx)
+//	srv.TLSConfig = tlsbind.Config(srv.TLSConfig, rot)
+//
+// TLS never waits for etcd. Until the fleet's ring is known, and when it has
+// not been rotated for too long, a node seals with a key of its own.
+package rotator
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/election"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// Outage says what to seal with when the fleet's ring is stale.
+type Outage string
+
+const (
+	// Local seals with a key of this node's own, rotated by the same policy:
+	// tickets then resume at the node that issued them. It is the default.
+	Local Outage = "local"
+	// Keep goes on sealing with the fleet's ring, however old.
+	Keep Outage = "keep"
+)
+
+// DefaultTTL is the lease of a candidate unless its Config says otherwise.
+const DefaultTTL = 15 * time.Second
+
+// Config says which ring a Rotator keeps, and how. Client, Ring and KEK are
+// required.
+type Config struct {
+	Client *clientv3.Client // stays the caller's, to be closed after Run has returned
+	Ring   string           // one name for each trust domain
+	KEK    *seal.KEK
+	ID     string         // of this node, unique in the fleet; default: host name and a random suffix
+	Prefix string         // of all rings in etcd; default /stekring
+	Policy keyring.Policy // decides while this node leads; zero is keyring.DefaultPolicy
+	Outage Outage         // default Local
+	TTL    time.Duration  // of leases; zero is DefaultTTL; a leader's death is noticed after about as long
+	// Observer never leads, and holds no lease: it follows the ring and
+	// reports nothing.
+	Observer  bool
+	Listeners []string // addresses, for the node's report
+	Build     string   // version, for the node's report
+	Log       *zap.Logger
+}
+
+// Rotator is one node of a fleet. Its methods are safe for concurrent use.
+type Rotator struct {
+	cfg  Config
+	path fleet.Layout
+	log  *zap.Logger
+	view view
+
+	// reading is held from before etcd is asked for the ring until the answer
+	// is taken in. It is taken before mu and the view's own lock.
+	reading sync.Mutex
+
+	mu      sync.Mutex
+	running bool
+	news    chan struct{} // closed and replaced when anything below or in view changes
+	etcd    sighting
+	link    error // of the last look at etcd
+	term    *election.Term
+	since   time.Time // when the term began
+	rotated uint64    // rotations this node has committed
+}
+
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// New checks cfg and touches no network. The Rotator is a Source from then on.
+func New(cfg Config) (*Rotator, error) {
+	if cfg.ID == "" {
+		host, _ := os.Hostname()
+		cfg.ID = strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9.-]+`).ReplaceAllString(host, "-") + "-" + rand.Text()[:6])
+	}
+	if cfg.Policy == (keyring.Policy{}) {
+		cfg.Policy = keyring.DefaultPolicy
+	}
+	if cfg.Outage == "" {
+		cfg.Outage = Local
+	}
+	if cfg.TTL == 0 {
+		cfg.TTL = DefaultTTL
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	switch {
+	case cfg.Client == nil:
+		return nil, errors.New("rotator: Config.Client: missing; make one with clientv3.New")
+	case cfg.KEK == nil:
+		return nil, errors.New("rotator: Config.KEK: missing; read one with seal.LoadKEK")
+	case !nameRule.MatchString(cfg.Ring) || strings.Trim(cfg.Ring, ".") == "":
+		return nil, fmt.Errorf("rotator: Config.Ring: %.140q: want 1 to 128 letters, digits or .-_", cfg.Ring)
+	case !nameRule.MatchString(cfg.ID):
+		return nil, fmt.Errorf("rotator: Config.ID: %.140q: want 1 to 128 letters, digits or .-_", cfg.ID)
+	case cfg.Prefix != "" && (cfg.Prefix[0] != '/' || strings.HasSuffix(cfg.Prefix, "/")):
+		return nil, fmt.Errorf("rotator: Config.Prefix: %.140q: must begin with a slash and not end with one", cfg.Prefix)
+	case cfg.Outage != Local && cfg.Outage != Keep:
+		return nil, fmt.Errorf("rotator: Config.Outage: %.40q: want local or keep", string(cfg.Outage))
+	case cfg.TTL < time.Second || cfg.TTL%time.Second != 0:
+		return nil, fmt.Errorf("rotator: Config.TTL: %v: want whole seconds, at least one", cfg.TTL)
+	}
+	if err := cfg.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("rotator: Config.Policy: %w", err)
+	}
+	r := &Rotator{cfg: cfg, path: fleet.NewLayout(cfg.Prefix, cfg.Ring), log: cfg.Log, news: make(chan struct{})}
+	r.view.init(cfg.Policy, cfg.Outage, r.log, r.tell)
+	return r, nil
+}
+
+// Run follows the ring and, unless this is an observer, stands for election and
+// leads when elected. It blocks until ctx ends, resigns, waits for all it
+// started and returns context.Cause(ctx); without etcd that takes a few seconds.
+// It may run once at a time.
+func (r *Rotator) Run(ctx context.Context) error {
+	r.mu.Lock()
+	if r.running {
+		r.mu.Unlock()
+		return errors.New("rotator: Run is running already")
+	}
+	r.running = true
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.running = false
+		r.mu.Unlock()
+	}()
+
+	var wg sync.WaitGroup
+	wg.Go(func() { r.follow(ctx) })
+	if !r.cfg.Observer {
+		wg.Go(func() { r.stand(ctx) })
+		wg.Go(func() { r.report(ctx) })
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// Ring returns what this node may use now. It never blocks on etcd and never
+// returns nil, with or without Run.
+func (r *Rotator) Ring() *keyring.Ring { return r.view.ring(time.Now()) }
+
+// Wait blocks until the fleet's ring is known, or ctx ends; then it returns
+// its cause. TLS works without it.
+func (r *Rotator) Wait(ctx context.Context) error {
+	return r.await(ctx, func() bool { return r.view.known() })
+}
+
+// Await blocks until Ring is no longer have, and returns what it is then. It is
+// for whoever pushes keys on to something else.
+func (r *Rotator) Await(ctx context.Context, have *keyring.Ring) (*keyring.Ring, error) {
+	for {
+		news := r.changes()
+		ring, until := r.view.now(time.Now())
+		if ring != have {
+			return ring, nil
+		}
+		if err := pause(ctx, until, news); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tell wakes whoever waits for a change.
+func (r *Rotator) tell() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.news)
+	r.news = make(chan struct{})
+}
+
+// changes returns a channel that is closed at the next change. Take it before
+// looking at what may change.
+func (r *Rotator) changes() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.news
+}
+
+// await blocks until ok holds; it is asked again at every change.
+func (r *Rotator) await(ctx context.Context, ok func() bool) error {
+	for {
+		news := r.changes()
+		if ok() {
+			return nil
+		}
+		if err := pause(ctx, time.Time{}, news); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits for an instant (zero is never) or one of the channels. Its only
+// error is ctx's cause.
+func pause(ctx context.Context, until time.Time, wake ...<-chan struct{}) error {
+	var at <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(time.Until(until))
+		defer t.Stop()
+		at = t.C
+	}
+	var first, second <-chan struct{}
+	switch len(wake) {
+	case 2:
+		second = wake[1]
+		fallthrough
+	case 1:
+		first = wake[0]
+	}
+	select {
+	case <-at:
+	case <-first:
+	case <-second:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}

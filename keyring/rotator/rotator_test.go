@@ -1,0 +1,314 @@
+package rotator_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/rotator"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// node is a running Rotator with its own etcd client.
+type node struct {
+	*rotator.Rotator
+	client *clientv3.Client
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// stop ends the node as TERM does.
+func (n *node) stop() { n.cancel(); <-n.done; _ = n.client.Close() }
+
+// kill ends the node without a chance to resign.
+func (n *node) kill() { _ = n.client.Close(); n.cancel(); <-n.done }
+
+var fast = keyring.Policy{Interval: time.Second, TicketLifetime: 12 * time.Second}
+
+type fleetOf struct {
+	t    *testing.T
+	etcd *etcdtest.Etcd
+	kek  *seal.KEK
+	log  *zap.Logger
+	n    int
+}
+
+func newFleet(t *testing.T) *fleetOf {
+	return &fleetOf{t: t, etcd: etcdtest.Start(t), kek: seal.NewKEK(), log: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))}
+}
+
+// start adds a node; change may adapt its configuration.
+func (f *fleetOf) start(change ...func(*rotator.Config)) *node {
+	f.t.Helper()
+	f.n++
+	cfg := rotator.Config{
+		Client: f.etcd.Client(), Ring: "test", ID: fmt.Sprintf("n%d", f.n), KEK: f.kek,
+		Policy: fast, TTL: 2 * time.Second, Log: f.log.Named(fmt.Sprintf("n%d", f.n)),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r, err := rotator.New(cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &node{Rotator: r, client: cfg.Client, cancel: cancel, done: make(chan struct{})}
+	go func() { defer close(n.done); _ = r.Run(ctx) }()
+	f.t.Cleanup(n.stop)
+	return n
+}
+
+// until waits for a node to be as asked; a minute is for a machine in trouble.
+func (f *fleetOf) until(n *node, what string, ok func(rotator.Status) bool) rotator.Status {
+	f.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if s := n.Status(); ok(s) {
+			return s
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%s: not within a minute: %+v", what, n.Status())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func version(v uint64) func(rotator.Status) bool {
+	return func(s rotator.Status) bool { return s.Info.Version >= v }
+}
+
+func leads(s rotator.Status) bool { return s.Leader }
+
+func TestFleetSharesAndRotates(t *testing.T) {
+	f := newFleet(t)
+	nodes := []*node{f.start(), f.start(), f.start()}
+	for _, n := range nodes {
+		if err := n.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Whoever holds version v has as staged what every node seals with at v+1.
+	var mu sync.Mutex
+	staged, active := map[uint64]string{}, map[uint64]string{}
+	for v := uint64(1); v <= 4; v++ {
+		for _, n := range nodes {
+			s := f.until(n, "rotation", version(v))
+			mu.Lock()
+			keys := s.Info.Keys
+			for m, id := range map[*map[uint64]string]string{&staged: keys[len(keys)-1].ID, &active: keys[0].ID} {
+				if was, ok := (*m)[s.Info.Version]; ok && was != id {
+					t.Errorf("version %d has keys %s and %s in one role", s.Info.Version, was, id)
+				}
+				(*m)[s.Info.Version] = id
+			}
+			mu.Unlock()
+		}
+	}
+	for v, id := range staged {
+		if next, ok := active[v+1]; ok && next != id {
+			t.Errorf("version %d: active %s, want %s, which was staged before", v+1, next, id)
+		}
+	}
+	leaders := 0
+	for _, n := range nodes {
+		if n.Status().Leader {
+			leaders++
+		}
+	}
+	if leaders != 1 {
+		t.Errorf("%d leaders, want 1", leaders)
+	}
+}
+
+func TestFailover(t *testing.T) {
+	f := newFleet(t)
+	a := f.start()
+	f.until(a, "lead", leads)
+	b := f.start()
+	s := f.until(b, "ring", version(1))
+	a.kill()
+	f.until(b, "lead after a death", leads)
+	after := f.until(b, "rotation", version(s.Info.Version+2))
+	if after.Info.Epoch != 1 {
+		t.Errorf("epoch %d after a failover, want 1", after.Info.Epoch)
+	}
+}
+
+func TestStopResigns(t *testing.T) {
+	f := newFleet(t)
+	a := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
+	f.until(a, "lead", leads)
+	b := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
+	f.until(b, "ring", version(1))
+	a.stop()
+	f.until(b, "lead at once, as the lease is revoked", leads)
+}
+
+func (f *fleetOf) ask(q fleet.Request) fleet.Answer {
+	f.t.Helper()
+	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
+	b, _ := json.Marshal(q)
+	if _, err := c.Put(f.t.Context(), l.Request("r1"), string(b)); err != nil {
+		f.t.Fatal(err)
+	}
+	defer c.Delete(context.Background(), l.Request("r1"))
+	for {
+		s, err := fleet.Read(f.t.Context(), c, l)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if len(s.Requests) == 1 && s.Requests[0].Answer != nil {
+			return *s.Requests[0].Answer
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func slow(c *rotator.Config) {
+	c.Policy = keyring.Policy{Interval: time.Hour, TicketLifetime: time.Hour}
+}
+
+func TestRequests(t *testing.T) {
+	f := newFleet(t)
+	n := f.start(slow)
+	f.until(n, "ring", version(1))
+	if a := f.ask(fleet.Request{Op: fleet.Rotate}); a.Refused == "" || a.Version != 0 {
+		t.Errorf("rotate with a staged key nobody may have yet: %+v, want a refusal", a)
+	}
+	before := n.Ring()
+	if a := f.ask(fleet.Request{Op: fleet.Revoke, Reason: "test"}); a.Refused != "" || a.Epoch != 2 || a.Version != 2 {
+		t.Errorf("revoke: %+v, want epoch 2 version 2", a)
+	}
+	f.until(n, "revoked ring", version(2))
+	old := map[[32]byte]bool{}
+	for _, k := range before.TicketKeys("") {
+		old[k] = true
+	}
+	for _, k := range n.Ring().TicketKeys("") {
+		if old[k] {
+			t.Error("a key of before the revoke is still in use")
+		}
+	}
+	if a := f.ask(fleet.Request{Op: "explode"}); a.Refused == "" {
+		t.Error("an unknown operation was not refused")
+	}
+}
+
+func TestOutage(t *testing.T) {
+	f := newFleet(t)
+	p := keyring.Policy{Interval: time.Second, TicketLifetime: time.Second}
+	n := f.start(func(c *rotator.Config) { c.Policy = p })
+	keep := f.start(func(c *rotator.Config) { c.Policy, c.Outage = p, rotator.Keep })
+	f.until(keep, "ring", version(1))
+	s := f.until(n, "ring", version(2))
+	if s.Local {
+		t.Error("seals with an own key beside a fresh ring")
+	}
+	f.etcd.Down()
+	f.until(n, "an own key past the bound", func(s rotator.Status) bool { return s.Local })
+	if s := keep.Status(); s.Local {
+		t.Error("outage: keep seals with an own key")
+	}
+	own := n.Status().Sealing
+	f.etcd.Up()
+	healed := f.until(n, "the fleet's ring again", func(s rotator.Status) bool { return !s.Local })
+	found := false
+	for _, k := range n.Ring().Info().Keys[1:] {
+		found = found || k.ID == own
+	}
+	if !found && time.Since(healed.Applied) < time.Second {
+		t.Error("tickets of the outage no longer open right after it")
+	}
+}
+
+func TestStartWithoutEtcd(t *testing.T) {
+	f := newFleet(t)
+	f.etcd.Down()
+	n := f.start()
+	if n.Ring() == nil || len(n.Ring().TicketKeys("")) == 0 {
+		t.Fatal("no keys without etcd")
+	}
+	time.Sleep(500 * time.Millisecond) // let it try, and fail
+	f.etcd.Up()
+	f.until(n, "ring once etcd is there", version(1))
+}
+
+func TestForeignKEKNeitherWritesNorStands(t *testing.T) {
+	f := newFleet(t)
+	a := f.start(slow)
+	f.until(a, "ring", version(1))
+	b := f.start(slow, func(c *rotator.Config) { c.KEK = seal.NewKEK() })
+	f.until(b, "refusal", func(s rotator.Status) bool { return s.Problem != "" })
+	a.stop()
+	time.Sleep(2 * time.Second)
+	if s := b.Status(); s.Leader || s.Info.Version != 0 {
+		t.Errorf("a node without the KEK leads or holds a ring: %+v", s)
+	}
+	c := f.start(slow)
+	f.until(c, "ring", version(1))
+}
+
+func TestLostRingIsWrittenAgain(t *testing.T) {
+	f := newFleet(t)
+	a, b := f.start(slow), f.start(slow)
+	f.until(a, "ring", version(1))
+	s := f.until(b, "ring", version(1))
+	key := fleet.NewLayout("", "test").Ring()
+	for i, damage := range []func(){
+		func() { f.etcd.Client().Delete(t.Context(), key) },
+		func() { f.etcd.Client().Put(t.Context(), key, "garbage") },
+	} {
+		damage()
+		for _, n := range []*node{a, b} {
+			after := f.until(n, "restored ring", version(uint64(i+2)))
+			if after.Info.Keys[0].ID != s.Info.Keys[0].ID {
+				t.Error("the active key changed")
+			}
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	good := rotator.Config{Client: c, Ring: "www", KEK: seal.NewKEK()}
+	for name, change := range map[string]func(*rotator.Config){
+		"no client":  func(c *rotator.Config) { c.Client = nil },
+		"no KEK":     func(c *rotator.Config) { c.KEK = nil },
+		"no ring":    func(c *rotator.Config) { c.Ring = "" },
+		"ring ..":    func(c *rotator.Config) { c.Ring = ".." },
+		"ring /":     func(c *rotator.Config) { c.Ring = "a/b" },
+		"id":         func(c *rotator.Config) { c.ID = "a b" },
+		"prefix":     func(c *rotator.Config) { c.Prefix = "x" },
+		"outage":     func(c *rotator.Config) { c.Outage = "kepp" },
+		"ttl":        func(c *rotator.Config) { c.TTL = time.Millisecond },
+		"interval":   func(c *rotator.Config) { c.Policy = keyring.Policy{Interval: 1, TicketLifetime: 1} },
+		"ring large": func(c *rotator.Config) { c.Policy = keyring.Policy{Interval: time.Hour, TicketLifetime: 100 * time.Hour} },
+	} {
+		cfg := good
+		change(&cfg)
+		if _, err := rotator.New(cfg); err == nil {
+			t.Errorf("%s: New took it", name)
+		}
+	}
+	if _, err := rotator.New(good); err != nil {
+		t.Error(err)
+	}
+}

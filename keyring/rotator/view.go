@@ -1,0 +1,179 @@
+package rotator
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/keyring"
+)
+
+// view answers what this node may use now. The answer is kept with the instant
+// at which it ends, so that keys expire with no timer and nobody running.
+type view struct {
+	policy keyring.Policy // of own keys until the fleet's is known
+	outage Outage
+	log    *zap.Logger
+	tell   func() // called after every change, without mu
+
+	cached atomic.Pointer[answer]
+
+	mu    sync.Mutex
+	held  held
+	own   *keyring.Ring // sealed by this node alone, never stored
+	since time.Time     // when own was made
+	local bool          // own seals
+}
+
+// answer is good until an instant; zero is for ever.
+type answer struct {
+	ring  *keyring.Ring
+	local bool
+	until time.Time
+}
+
+// held is the newest ring that this node has accepted.
+type held struct {
+	ring   *keyring.Ring // nil before the first
+	digest digest        // of its record in etcd
+	seen   time.Time     // when it was written, as far as this node can tell
+	at     time.Time     // when this node took it
+	staged time.Time     // when this node first had its staged key
+}
+
+func (v *view) init(p keyring.Policy, o Outage, log *zap.Logger, tell func()) {
+	p.Manual = false // an own key has no reason to live longer than it must
+	v.policy, v.outage, v.log, v.tell = p, o, log, tell
+	v.since = time.Now()
+	v.own, v.local = p.First(0, 1, v.since), true
+	v.cached.Store(v.answer(v.since))
+}
+
+func (v *view) ring(now time.Time) *keyring.Ring {
+	r, _ := v.now(now)
+	return r
+}
+
+// now returns the ring to use and when it must no longer be.
+func (v *view) now(now time.Time) (*keyring.Ring, time.Time) {
+	a := v.cached.Load()
+	if a.until.IsZero() || now.Before(a.until) {
+		return a.ring, a.until
+	}
+	v.mu.Lock()
+	a = v.cached.Load() // another caller may have been here first
+	stale := !a.until.IsZero() && !now.Before(a.until)
+	if stale {
+		a = v.answer(now)
+		v.cached.Store(a)
+	}
+	v.mu.Unlock()
+	if stale {
+		v.tell()
+	}
+	return a.ring, a.until
+}
+
+// answer works out what to use, and until when.
+func (v *view) answer(now time.Time) *answer {
+	var live *keyring.Ring
+	var until, stale time.Time
+	if shared := v.held.ring; shared != nil {
+		if v.outage == Keep {
+			shared = shared.Unbounded()
+		}
+		live, until = shared.Live(v.held.seen, now)
+		stale = shared.Stale(v.held.seen)
+	}
+	if live != nil && (stale.IsZero() || now.Before(stale)) {
+		if v.local {
+			// The own key stops sealing here; retired, it opens as long as any.
+			v.turn(now)
+			v.local = false
+			v.log.Info("sealing with the fleet's ring", zap.Uint64("version", live.Info().Version))
+		}
+		until = sooner(until, stale)
+		if own, ends := v.own.Live(v.since, now); own != nil && len(own.Info().Keys) > 2 {
+			return &answer{ring: keyring.Join(live, own), until: sooner(until, ends)}
+		}
+		return &answer{ring: live, until: until}
+	}
+
+	p := v.own.Info().Policy
+	if !v.local {
+		v.local = true
+		v.log.Warn("sealing with an own key: the fleet's ring has not been rotated for too long",
+			zap.Uint64("version", v.held.ring.Info().Version), zap.Time("stale", stale))
+	}
+	if !now.Before(p.Due(v.own, v.since, now)) {
+		v.turn(now)
+	}
+	own, ends := v.own.Live(v.since, now)
+	ends = sooner(ends, p.Due(v.own, v.since, now))
+	if live == nil {
+		return &answer{ring: own, local: true, until: ends}
+	}
+	return &answer{ring: keyring.Join(own, live), local: true, until: sooner(ends, until)}
+}
+
+// turn rotates the own ring.
+func (v *view) turn(now time.Time) {
+	p := v.own.Info().Policy
+	if v.held.ring != nil {
+		p = v.held.ring.Info().Policy
+		p.Manual = false
+	}
+	next, err := p.Next(v.own, v.since, now)
+	if err != nil { // full, after many changes of policy: freshness goes before resumption
+		next = p.First(0, 1, now)
+	}
+	v.own, v.since = next, now
+}
+
+// take makes ring, of which record is the digest, what the fleet uses.
+func (v *view) take(ring *keyring.Ring, record digest, now time.Time) {
+	v.mu.Lock()
+	h := held{ring: ring, digest: record, seen: now, at: now, staged: now}
+	if had := v.held; had.ring == nil {
+		h.seen = ring.Seen(now)
+	} else {
+		h.ring = ring.Capped(had.ring, had.seen, now)
+		if stagedID(ring) == stagedID(had.ring) {
+			h.staged = had.staged
+		}
+		if ring.Info().Epoch > had.ring.Info().Epoch {
+			// A revoke means every key of before, this node's own too.
+			v.own, v.since, v.local = v.policy.First(0, 1, now), now, false
+		}
+	}
+	v.held = h
+	v.cached.Store(v.answer(now))
+	v.mu.Unlock()
+	v.tell()
+}
+
+func (v *view) snapshot() (held, *answer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.held, v.cached.Load()
+}
+
+func (v *view) known() bool {
+	h, _ := v.snapshot()
+	return h.ring != nil
+}
+
+func stagedID(r *keyring.Ring) string {
+	keys := r.Info().Keys
+	return keys[len(keys)-1].ID
+}
+
+// sooner returns the earlier of two instants, of which zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
