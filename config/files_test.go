@@ -1,0 +1,90 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// certificate returns a self-signed certificate and its key.
+func certificate(t *testing.T, from, to time.Duration) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to)}
+	cert, err = x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err = x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+}
+
+func TestCheckFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cert, key := certificate(t, -time.Hour, time.Hour)
+	oldCert, oldKey := certificate(t, -2*time.Hour, -time.Hour)
+	newCert, newKey := certificate(t, time.Hour, 2*time.Hour)
+	c := &Config{
+		Etcd: Etcd{
+			CAFile: file("ca", cert), CertFile: file("cert", cert), KeyFile: file("key", key),
+			Username: "u", PasswordFile: file("password", []byte("hunter2\n")),
+		},
+		Seal:      Seal{KEKFile: file("kek", seal.NewKEK().File())},
+		Listeners: []Listener{{CertFile: file("cert", cert), KeyFile: file("key", key)}, {Address: ":1"}},
+	}
+	match(t, problems(t, c.CheckFiles()), nil)
+
+	old, coming := file("old", oldCert), file("new", newCert)
+	c = &Config{
+		Etcd: Etcd{
+			CAFile: file("ca", key), CertFile: old, KeyFile: file("old-key", oldKey),
+			PasswordFile: file("password", []byte(" \n")),
+		},
+		Seal: Seal{KEKFile: file("kek", []byte("k1:hunter2"))},
+		Listeners: []Listener{
+			{CertFile: coming, KeyFile: file("new-key", newKey)},
+			{CertFile: file("cert", cert), KeyFile: file("new-key", newKey)},
+			{CertFile: file("cert", cert), KeyFile: filepath.Join(dir, "none")},
+			{CertFile: dir, KeyFile: file("key", key)},
+			{CertFile: file("junk", []byte("hunter2")), KeyFile: file("key", key)},
+		},
+	}
+	match(t, problems(t, c.CheckFiles()), []string{
+		`seal.kek_file: "`,
+		`ca": holds no certificate in PEM`,
+		`password": is empty`,
+		`etcd.cert_file: "` + old + `": expired `,
+		`listeners[0].cert_file: "` + coming + `": not valid before `,
+		`private key does not match public key`,
+		`none": no such file or directory`,
+		`must be a regular file`,
+		`failed to find any PEM data in certificate input`,
+	})
+
+	c = &Config{Etcd: Etcd{PasswordFile: file("password", bytes.Repeat([]byte("a"), maxPassword+1))}, Seal: Seal{KEKFile: os.DevNull}}
+	match(t, problems(t, c.CheckFiles()), []string{"must be a regular file", "must be at most 4096 bytes"})
+}
