@@ -32,7 +32,7 @@ func (r *Ring) Stale(seen time.Time) time.Time {
 func (r *Ring) Live(seen, now time.Time) (*Ring, time.Time) {
 	var next time.Time
 	if stale := r.Stale(seen); !stale.IsZero() {
-		if next = stale.Add(r.info.Policy.retirement()); !now.Before(next) {
+		if next = stale.Add(r.info.Policy.Retirement()); !now.Before(next) {
 			return nil, time.Time{}
 		}
 	}
@@ -65,7 +65,7 @@ func (r *Ring) Capped(have *Ring, seen, now time.Time) *Ring {
 		case k.Role == Retired:
 			left[k.ID] = max(0, k.Left-elapsed(seen, now))
 		case k.Role == Active && !stale.IsZero():
-			left[k.ID] = max(0, stale.Add(have.info.Policy.retirement()).Sub(now))
+			left[k.ID] = max(0, stale.Add(have.info.Policy.Retirement()).Sub(now))
 		}
 	}
 	c := &Ring{info: r.Info(), secret: r.secret, joined: r.joined}

@@ -70,10 +70,10 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// retirement is how long a key opens tickets after it stopped sealing: an
+// Retirement is how long a key opens tickets after it stopped sealing: an
 // interval longer than they live, so that the last ticket of a node which
 // learns of a rotation that much later lives as promised too.
-func (p Policy) retirement() time.Duration { return p.TicketLifetime + p.Interval }
+func (p Policy) Retirement() time.Duration { return p.TicketLifetime + p.Interval }
 
 // sealing is how long a key seals at most after it became active.
 func (p Policy) sealing() time.Duration { return max(2*p.Interval, p.TicketLifetime) }
@@ -110,7 +110,7 @@ func (p Policy) Next(r *Ring, seen, now time.Time) (*Ring, error) {
 	n.add(staged, r.secret[last])
 
 	old := *r.active()
-	old.Role, old.Left = Retired, p.retirement()
+	old.Role, old.Left = Retired, p.Retirement()
 	if over := r.sealed(seen, now) - r.info.Policy.sealing(); over > 0 && !r.info.Policy.Manual {
 		old.Left -= over // it stopped sealing when it was stale
 	}
@@ -120,11 +120,11 @@ func (p Policy) Next(r *Ring, seen, now time.Time) (*Ring, error) {
 	}
 	r.addRetired(n, elapsed(seen, now))
 	if len(n.secret)+1 > MaxKeys {
-		soonest := n.info.Keys[1].Left
-		for _, k := range n.info.Keys[1:] {
-			soonest = min(soonest, k.Left)
+		_, at := r.Unbounded().Live(seen, now) // when a retired key goes
+		if stale := r.Stale(seen); !stale.IsZero() {
+			at = earliest(at, stale.Add(p.Retirement())) // when the active key need not be kept
 		}
-		return nil, &FullError{At: now.Add(soonest)}
+		return nil, &FullError{At: at}
 	}
 	n.add(Key{Role: Staged, Created: stamp(now)}, nil)
 	return n, nil

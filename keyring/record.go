@@ -48,7 +48,7 @@ func (r *Ring) Marshal() ([]byte, error) {
 		Interval: p.Interval, TicketLifetime: p.TicketLifetime, Manual: p.Manual,
 	}
 	for i, k := range r.info.Keys {
-		rec.Keys = append(rec.Keys, *r.secret[i])
+		rec.Keys = append(rec.Keys, *r.secret[i]())
 		rec.IDs = append(rec.IDs, k.ID)
 		rec.Life = append(rec.Life, k.Sealed+k.Left) // one of them is 0
 		rec.Created = append(rec.Created, k.Created.UnixMilli())
@@ -87,6 +87,9 @@ func Parse(b []byte) (*Ring, error) {
 	if n > MaxKeys {
 		return nil, fmt.Errorf("keyring: a ring of %d keys: must be at most %d", n, MaxKeys)
 	}
+	if n > 0 && len(rec.IDs) == 0 {
+		return nil, fmt.Errorf("keyring: a record of %d keys without ids: another program's, such as Caddy's", n)
+	}
 	if len(rec.IDs) != n || len(rec.Life) != n || len(rec.Created) != n || len(rec.Activated) != n {
 		return nil, fmt.Errorf("keyring: a record of %d keys that describes another number of them", n)
 	}
@@ -107,7 +110,7 @@ func Parse(b []byte) (*Ring, error) {
 		default:
 			k.Left = rec.Life[i]
 		}
-		r.add(k, &rec.Keys[i])
+		r.add(k, keep(&rec.Keys[i]))
 	}
 	if err := r.validate(); err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func checkFrames(b []byte) error {
 	for len(b) > 0 {
 		size, n := uint64(b[0]), 1
 		if b[0] > 0x7f { // minus the number of bytes of a big-endian length
-			n = 1 + int(-int8(b[0]))
+			n = 1 - int(int8(b[0]))
 			if n > 9 || n > len(b) {
 				return errors.New("keyring: a malformed record: a message without its length")
 			}
@@ -165,9 +168,9 @@ func (r *Ring) validate() error {
 			return fmt.Errorf("keyring: key %d has no valid id: want 1 to 64 letters, digits or .-_", i)
 		case ids[k.ID]:
 			return fmt.Errorf("keyring: key %d repeats id %s", i, k.ID)
-		case weak(r.secret[i][:]):
+		case weak(r.secret[i]()[:]):
 			return fmt.Errorf("keyring: key %s is constant", k.ID)
-		case secrets[*r.secret[i]]:
+		case secrets[*r.secret[i]()]:
 			return fmt.Errorf("keyring: key %s repeats another", k.ID)
 		case k.Sealed < 0 || k.Left < 0 || k.Left > MaxTicketLifetime+MaxInterval || k.Sealed > math.MaxInt64/4:
 			return fmt.Errorf("keyring: key %s has an age out of range", k.ID)
@@ -176,7 +179,7 @@ func (r *Ring) validate() error {
 		case !sane(k.Created) || !k.Activated.IsZero() && !sane(k.Activated):
 			return errNoTime
 		}
-		ids[k.ID], secrets[*r.secret[i]] = true, true
+		ids[k.ID], secrets[*r.secret[i]()] = true, true
 	}
 	return nil
 }

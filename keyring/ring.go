@@ -92,12 +92,17 @@ func (i Info) Compare(j Info) int {
 // safe for concurrent use. It prints as its [Info], with every verb, and so it
 // does in JSON and in zap and slog fields.
 type Ring struct {
-	info Info
-	// secret[i] belongs to info.Keys[i]. fmt prints pointers below the top
-	// level as addresses, so not even a copy of a Ring shows them.
-	secret []*[KeySize]byte
+	info   Info
+	secret []secret // secret[i] belongs to info.Keys[i]
 	joined bool
 }
+
+// secret yields a key. It is a func because nothing prints what a func closes
+// over, while fmt prints what a pointer points to if the verb does not suit
+// pointers: a copy of a Ring, or one in an unexported field, has no Format.
+type secret func() *[KeySize]byte
+
+func keep(k *[KeySize]byte) secret { return func() *[KeySize]byte { return k } }
 
 // Info returns a copy of what is not secret.
 func (r *Ring) Info() Info {
@@ -113,10 +118,10 @@ func (r *Ring) TicketKeys(scope string) [][KeySize]byte {
 	keys := make([][KeySize]byte, len(r.secret))
 	for i, s := range r.secret {
 		if scope == "" {
-			keys[i] = *s
+			keys[i] = *s()
 			continue
 		}
-		k, err := hkdf.Key(sha256.New, s[:], nil, "stekring/scope/v1\x00"+scope, KeySize)
+		k, err := hkdf.Key(sha256.New, s()[:], nil, "stekring/scope/v1\x00"+scope, KeySize)
 		if err != nil {
 			panic(err) // only for lengths that SHA-256 cannot give
 		}
@@ -161,14 +166,15 @@ func (r *Ring) MarshalJSON() ([]byte, error) { return json.Marshal(r.info) }
 func (r *Ring) active() *Key { return &r.info.Keys[0] }
 
 // add appends a key; with no secret given it makes a fresh one.
-func (r *Ring) add(k Key, secret *[KeySize]byte) {
-	if secret == nil {
-		secret = new([KeySize]byte)
-		rand.Read(secret[:])
+func (r *Ring) add(k Key, s secret) {
+	if s == nil {
+		fresh := new([KeySize]byte)
+		rand.Read(fresh[:])
+		s = keep(fresh)
 		var id [8]byte
 		rand.Read(id[:])
 		k.ID = hex.EncodeToString(id[:])
 	}
 	r.info.Keys = append(r.info.Keys, k)
-	r.secret = append(r.secret, secret)
+	r.secret = append(r.secret, s)
 }

@@ -290,17 +290,19 @@ func TestNewRefuses(t *testing.T) {
 	defer c.Close()
 	good := rotator.Config{Client: c, Ring: "www", KEK: seal.NewKEK()}
 	for name, change := range map[string]func(*rotator.Config){
-		"no client":  func(c *rotator.Config) { c.Client = nil },
-		"no KEK":     func(c *rotator.Config) { c.KEK = nil },
-		"no ring":    func(c *rotator.Config) { c.Ring = "" },
-		"ring ..":    func(c *rotator.Config) { c.Ring = ".." },
-		"ring /":     func(c *rotator.Config) { c.Ring = "a/b" },
-		"id":         func(c *rotator.Config) { c.ID = "a b" },
-		"prefix":     func(c *rotator.Config) { c.Prefix = "x" },
-		"outage":     func(c *rotator.Config) { c.Outage = "kepp" },
-		"ttl":        func(c *rotator.Config) { c.TTL = time.Millisecond },
-		"interval":   func(c *rotator.Config) { c.Policy = keyring.Policy{Interval: 1, TicketLifetime: 1} },
-		"ring large": func(c *rotator.Config) { c.Policy = keyring.Policy{Interval: time.Hour, TicketLifetime: 100 * time.Hour} },
+		"no client": func(c *rotator.Config) { c.Client = nil },
+		"no KEK":    func(c *rotator.Config) { c.KEK = nil },
+		"no ring":   func(c *rotator.Config) { c.Ring = "" },
+		"ring ..":   func(c *rotator.Config) { c.Ring = ".." },
+		"ring /":    func(c *rotator.Config) { c.Ring = "a/b" },
+		"id":        func(c *rotator.Config) { c.ID = "a b" },
+		"prefix":    func(c *rotator.Config) { c.Prefix = "x" },
+		"outage":    func(c *rotator.Config) { c.Outage = "kepp" },
+		"ttl":       func(c *rotator.Config) { c.TTL = time.Millisecond },
+		"interval":  func(c *rotator.Config) { c.Policy = keyring.Policy{Interval: 1, TicketLifetime: 1} },
+		"ring large": func(c *rotator.Config) {
+			c.Policy = keyring.Policy{Interval: time.Hour, TicketLifetime: 100 * time.Hour}
+		},
 	} {
 		cfg := good
 		change(&cfg)

@@ -50,7 +50,7 @@ func (k *KEK) Seal(path string, r *keyring.Ring) ([]byte, error) {
 	copy(out, head)
 	nonce := out[len(head):]
 	rand.Read(nonce)
-	return k.aeads[0].Seal(out, nonce, plain, aad(head, path)), nil
+	return k.keys[0]().aead.Seal(out, nonce, plain, aad(head, path)), nil
 }
 
 // Open returns the ring of a record that was read at path. It refuses what is
@@ -85,7 +85,7 @@ func (k *KEK) Open(path string, rec []byte) (*keyring.Ring, error) {
 	}
 	head := header(id)
 	body := rec[len(head):]
-	plain, err := k.aeads[i].Open(nil, body[:nonceSize], body[nonceSize:], aad(head, path))
+	plain, err := k.keys[i]().aead.Open(nil, body[:nonceSize], body[nonceSize:], aad(head, path))
 	if err != nil {
 		return nil, fmt.Errorf("%w: not sealed under KEK %s for %s, or damaged since", ErrForged, id, path)
 	}

@@ -31,19 +31,23 @@ const (
 // KEK is one or more key encryption keys: the first seals, all open. It is
 // immutable, safe for concurrent use, and prints as its ids.
 type KEK struct {
-	ids   []string
-	aeads []cipher.AEAD
-	raw   []*[keySize]byte // for File
+	ids  []string
+	keys []func() *key // funcs because nothing prints what a func closes over
+}
+
+type key struct {
+	raw  [keySize]byte // for File
+	aead cipher.AEAD
 }
 
 // NewKEK makes one fresh key with a random id.
 func NewKEK() *KEK {
-	key := new([keySize]byte)
-	rand.Read(key[:])
+	var raw [keySize]byte
+	rand.Read(raw[:])
 	var id [4]byte
 	rand.Read(id[:])
 	k := &KEK{}
-	k.add(hex.EncodeToString(id[:]), key)
+	k.add(hex.EncodeToString(id[:]), raw)
 	return k
 }
 
@@ -55,6 +59,10 @@ func Plaintext() *KEK { return &KEK{} }
 // LoadKEK reads a KEK file. The file must be a regular one that nobody but its
 // owner can read.
 func LoadKEK(file string) (*KEK, error) {
+	// To open a FIFO is to wait for its writer, so look before.
+	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("seal: KEK file %s: not a regular file", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("seal: KEK file: %w", err)
@@ -111,11 +119,11 @@ func ParseKEK(b []byte) (*KEK, error) {
 			return nil, fmt.Errorf("seal: KEK line %d: more than %d keys", n, maxKEKs)
 		}
 		for i := range k.ids {
-			if k.ids[i] == id || bytes.Equal(k.raw[i][:], raw) {
+			if k.ids[i] == id || bytes.Equal(k.keys[i]().raw[:], raw) {
 				return nil, fmt.Errorf("seal: KEK line %d: repeats the id or the key of %s", n, k.ids[i])
 			}
 		}
-		k.add(id, (*[keySize]byte)(raw))
+		k.add(id, [keySize]byte(raw))
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("seal: KEK file: %w", err)
@@ -130,7 +138,7 @@ func ParseKEK(b []byte) (*KEK, error) {
 func (k *KEK) File() []byte {
 	var b bytes.Buffer
 	for i, id := range k.ids {
-		fmt.Fprintf(&b, "%s:%s\n", id, base64.StdEncoding.EncodeToString(k.raw[i][:]))
+		fmt.Fprintf(&b, "%s:%s\n", id, base64.StdEncoding.EncodeToString(k.keys[i]().raw[:]))
 	}
 	return b.Bytes()
 }
@@ -151,10 +159,10 @@ func (k *KEK) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String())
 // MarshalText makes a KEK read as its ids in JSON and logs.
 func (k *KEK) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-func (k *KEK) add(id string, key *[keySize]byte) {
+func (k *KEK) add(id string, raw [keySize]byte) {
 	// The key in the file never meets data itself, so that it can serve other
 	// ends later under other labels.
-	sealing, err := hkdf.Key(sha256.New, key[:], nil, "stekring/seal/v1", keySize)
+	sealing, err := hkdf.Key(sha256.New, raw[:], nil, "stekring/seal/v1", keySize)
 	if err != nil {
 		panic(err) // only for lengths that SHA-256 cannot give
 	}
@@ -166,7 +174,8 @@ func (k *KEK) add(id string, key *[keySize]byte) {
 	if err != nil {
 		panic(err)
 	}
-	k.ids, k.aeads, k.raw = append(k.ids, id), append(k.aeads, aead), append(k.raw, key)
+	kept := &key{raw, aead}
+	k.ids, k.keys = append(k.ids, id), append(k.keys, func() *key { return kept })
 }
 
 func validID(s string) bool {

@@ -1,0 +1,125 @@
+// Package cli is the command: one file a verb.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/stekring/stekring/config"
+)
+
+// What the command exits with.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2 // or configuration
+	exitUnreachable = 3 // etcd
+	exitUnhealthy   = 4
+)
+
+// exitError is an error with the code to exit with.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, a ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, a...)}
+}
+
+// defaultConfig is read when --config is not given and it exists.
+const defaultConfig = "/etc/stekring/stekring.yaml"
+
+// Main runs the command and returns what to exit with.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks; after it, the next one ends the process.
+	context.AfterFunc(ctx, stop)
+
+	root := &cobra.Command{
+		Use:           "stekring",
+		Short:         "One ring of TLS session ticket keys for a whole fleet",
+		Long:          "stekring shares TLS session ticket keys among a fleet through etcd, rotates them,\nand swaps them into running listeners. Try it: stekring demo",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Usage()
+			return usage("no command given")
+		},
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), validateCmd(), keygenCmd(), versionCmd())
+
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "stekring: %v\n", err)
+	var exit *exitError
+	var bad *config.Error
+	switch {
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &bad), !started: // cobra's own errors are all of usage
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// configFlags adds what every verb takes that reads a configuration.
+func configFlags(cmd *cobra.Command) {
+	cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default "+defaultConfig+", if it exists)")
+	config.Flags(cmd.Flags())
+}
+
+// load reads the configuration that a command's flags name.
+func load(cmd *cobra.Command, dev bool) (*config.Config, error) {
+	file, _ := cmd.Flags().GetString("config")
+	if file == "" && !dev {
+		if _, err := os.Stat(defaultConfig); err == nil {
+			file = defaultConfig
+		}
+	}
+	return config.Load(file, cmd.Flags(), dev)
+}
+
+// logger writes to stderr as a configuration says.
+func logger(c config.Log, stderr io.Writer) (*zap.Logger, zap.AtomicLevel) {
+	level := zap.NewAtomicLevel()
+	_ = level.UnmarshalText([]byte(c.Level)) // checked with the rest
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.ISO8601TimeEncoder
+	encoder := zapcore.NewJSONEncoder(enc)
+	if c.Format == "console" {
+		encoder = zapcore.NewConsoleEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), level)), level
+}
+
+// build returns the version that the Go toolchain stamped into the binary.
+func build() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

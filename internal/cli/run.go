@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/daemon"
+)
+
+func runCmd() *cobra.Command {
+	var dev bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run one node",
+		Long: "Run one node: follow the ring, stand for election, serve the TLS listeners of the\n" +
+			"configuration. TERM or INT resigns and drains, a second one stops at once, HUP\n" +
+			"reloads the listeners and the log level.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(cmd, dev)
+			if err != nil {
+				return err
+			}
+			if err := cfg.CheckFiles(); err != nil {
+				return err
+			}
+			log, level := logger(cfg.Log, cmd.ErrOrStderr())
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return daemon.Run(cmd.Context(), cfg, daemon.Options{
+				Log: log, Level: level, Build: build(), Dev: dev, Hangup: hup,
+				Reload: func() (*config.Config, error) {
+					next, err := load(cmd, dev)
+					if err != nil {
+						return nil, err
+					}
+					return next, next.CheckFiles()
+				},
+			})
+		},
+	}
+	configFlags(cmd)
+	cmd.Flags().BoolVar(&dev, "dev", false, "for development: etcd in this process and a KEK in memory where the configuration names none")
+	return cmd
+}

@@ -1,0 +1,42 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/internal/metrics"
+	"github.com/stekring/stekring/keyring/rotator"
+)
+
+// admin is the HTTP side: health, metrics, status. It changes nothing and shows
+// no secret.
+func admin(rot *rotator.Rotator, build string, ready *atomic.Bool, log *zap.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	// A stale ring is no reason to leave the load balancer: TLS works all the
+	// same, and the whole fleet is stale at once.
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready.Load() {
+			http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(rot.Status())
+	})
+	mux.Handle("GET /metrics", metrics.Handler(rot, build))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "stekring\n\n/livez\n/readyz\n/api/v1/status\n/metrics")
+	})
+	return &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: quiet(log)}
+}

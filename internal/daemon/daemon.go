@@ -1,0 +1,220 @@
+// Package daemon is one node as a process: a Rotator, TLS listeners that use its
+// ring, and an HTTP side for those who watch.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	stdlog "log"
+	"net"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/etcd"
+	"github.com/stekring/stekring/keyring/rotator"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// drain is how long connections may finish after a stop.
+const drain = 4 * time.Second
+
+// devListener is what --dev serves if the file names nothing else.
+const devListener = "127.0.0.1:8443"
+
+// Options is what Run needs beside the configuration.
+type Options struct {
+	Log   *zap.Logger
+	Level zap.AtomicLevel // of Log
+	Build string
+	Dev   bool
+	// Reload returns the configuration anew; it is called for each value that
+	// arrives on Hangup.
+	Reload func() (*config.Config, error)
+	Hangup <-chan os.Signal
+}
+
+// Run runs a node until ctx ends, then resigns, drains and returns nil within
+// five seconds. It serves TLS at once, with or without etcd.
+func Run(ctx context.Context, cfg *config.Config, o Options) error {
+	log := o.Log
+	for _, w := range cfg.Warnings {
+		log.Warn(w)
+	}
+	if o.Dev {
+		closeDev, err := develop(ctx, cfg, log)
+		if err != nil {
+			return err
+		}
+		defer closeDev()
+	}
+	kek := seal.Plaintext()
+	switch {
+	case cfg.Seal.KEKFile != "":
+		var err error
+		if kek, err = seal.LoadKEK(cfg.Seal.KEKFile); err != nil {
+			return err
+		}
+	case !cfg.Seal.InsecurePlaintext: // only --dev comes here without one
+		kek = seal.NewKEK()
+	}
+	client, err := Client(cfg.Etcd, log)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	var addresses []string
+	for _, l := range cfg.Listeners {
+		addresses = append(addresses, l.Address)
+	}
+	rot, err := rotator.New(rotator.Config{
+		Client: client, Ring: cfg.Ring, ID: cfg.NodeID, Prefix: cfg.Etcd.Prefix, KEK: kek,
+		Policy: cfg.Policy(), Outage: rotator.Outage(cfg.Outage), TTL: cfg.Election.TTL,
+		Observer: !cfg.Election.Candidate, Listeners: addresses, Build: o.Build, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("starting", zap.String("ring", cfg.Ring), zap.String("node", rot.Status().ID),
+		zap.Strings("etcd", cfg.Etcd.Endpoints), zap.Stringer("kek", kek), zap.String("version", o.Build))
+
+	var ready atomic.Bool
+	var wg sync.WaitGroup
+	f := &front{rot: rot, tickets: cfg.Tickets, log: log, failed: make(chan error, 16), listeners: map[string]*listener{}}
+	if cfg.HTTP.Address != "" {
+		ln, err := net.Listen("tcp", cfg.HTTP.Address)
+		if err != nil {
+			return fmt.Errorf("daemon: http.address: %w; choose another, or \"\" for none", err)
+		}
+		srv := admin(rot, o.Build, &ready, log)
+		wg.Go(func() { _ = srv.Serve(ln) })
+		defer wg.Wait()
+		defer srv.Close()
+		log.Info("serving HTTP", zap.Stringer("address", ln.Addr()))
+	}
+	if err := f.apply(cfg.Listeners); err != nil {
+		return err
+	}
+	rctx, stop := context.WithCancel(ctx)
+	wg.Go(func() { _ = rot.Run(rctx) })
+	defer wg.Wait()
+	defer stop()
+	defer f.close()
+	ready.Store(true)
+
+	for {
+		select {
+		case <-ctx.Done():
+			ready.Store(false)
+			log.Info("stopping")
+			return nil
+		case err := <-f.failed:
+			return err
+		case <-o.Hangup:
+			next, err := o.Reload()
+			if err == nil {
+				err = f.apply(next.Listeners)
+			}
+			if err != nil {
+				log.Error("not reloaded; keeping the old configuration", zap.Error(err))
+				continue
+			}
+			_ = o.Level.UnmarshalText([]byte(next.Log.Level))
+			log.Info("reloaded", zap.Strings("changes that need a restart", needRestart(cfg, next)))
+		}
+	}
+}
+
+// needRestart names the parts of a configuration that a running node keeps.
+func needRestart(old, next *config.Config) (parts []string) {
+	for name, pair := range map[string][2]any{
+		"ring": {old.Ring, next.Ring}, "node_id": {old.NodeID, next.NodeID}, "etcd": {old.Etcd, next.Etcd},
+		"rotation": {old.Rotation, next.Rotation}, "election": {old.Election, next.Election}, "seal": {old.Seal, next.Seal},
+		"outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			parts = append(parts, name)
+		}
+	}
+	return parts
+}
+
+// develop fills in what --dev does without: an etcd in this process and a
+// listener. What it starts, close ends and deletes.
+func develop(ctx context.Context, cfg *config.Config, log *zap.Logger) (closeAll func(), err error) {
+	closeAll = func() {}
+	if len(cfg.Listeners) == 0 {
+		cfg.Listeners = []config.Listener{{Address: devListener}}
+	}
+	if len(cfg.Etcd.Endpoints) == 0 {
+		dir, err := os.MkdirTemp("", "stekring-dev-")
+		if err != nil {
+			return nil, err
+		}
+		s, err := etcd.Start(ctx, dir, "127.0.0.1:0", 50*time.Millisecond, zap.NewNop())
+		if err != nil {
+			_ = os.RemoveAll(dir)
+			return nil, err
+		}
+		cfg.Etcd.Endpoints = []string{s.Endpoint}
+		closeAll = func() { s.Close(); _ = os.RemoveAll(dir) }
+		log.Warn("development only: etcd in this process, gone when it ends", zap.String("etcd", s.Endpoint))
+	}
+	if cfg.Seal.KEKFile == "" {
+		log.Warn("development only: a KEK in memory, which no other process has")
+	}
+	return closeAll, nil
+}
+
+// Client dials the etcd of a configuration, whose files it reads. It touches no
+// network.
+func Client(c config.Etcd, log *zap.Logger) (*clientv3.Client, error) {
+	o := etcd.Options{Endpoints: c.Endpoints, Username: c.Username, Log: log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))}
+	if c.PasswordFile != "" {
+		b, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("daemon: etcd.password_file: %w", err)
+		}
+		o.Password = strings.TrimSpace(string(b))
+	}
+	if len(c.Endpoints) > 0 && strings.HasPrefix(c.Endpoints[0], "https://") {
+		o.TLS = &tls.Config{}
+		if c.CAFile != "" {
+			pem, err := os.ReadFile(c.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("daemon: etcd.ca_file: %w", err)
+			}
+			o.TLS.RootCAs = x509.NewCertPool()
+			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("daemon: etcd.ca_file %s: no certificate in it", c.CAFile)
+			}
+		}
+		if c.CertFile != "" {
+			pair, err := loadKeypair(c.CertFile, c.KeyFile, log)
+			if err != nil {
+				return nil, fmt.Errorf("daemon: etcd.cert_file: %w", err)
+			}
+			o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() }
+		}
+	}
+	return etcd.Dial(o)
+}
+
+// quiet is for what clients do wrong, which is not the operator's business.
+func quiet(log *zap.Logger) *stdlog.Logger {
+	l, err := zap.NewStdLogAt(log, zap.DebugLevel)
+	if err != nil {
+		panic(err) // only for a level that there is not
+	}
+	return l
+}

@@ -1,0 +1,164 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/devcert"
+	"github.com/stekring/stekring/keyring/rotator"
+	"github.com/stekring/stekring/tlsbind"
+)
+
+// front is the TLS listeners of a node.
+type front struct {
+	rot     *rotator.Rotator
+	tickets config.Tickets
+	log     *zap.Logger
+	failed  chan error // a listener that ended by itself
+
+	listeners map[string]*listener // by configured address
+	serving   sync.WaitGroup
+}
+
+// listener serves one address. What it serves can be replaced while it does.
+type listener struct {
+	address string // as bound
+	srv     *http.Server
+	content atomic.Pointer[content]
+}
+
+type content struct {
+	cert    *keypair
+	handler http.Handler
+}
+
+// prepare reads what a listener needs from its files.
+func (f *front) prepare(l config.Listener) (*content, error) {
+	c := &content{handler: Page(f.rot)}
+	if l.Upstream != "" {
+		u, err := url.Parse(l.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("daemon: upstream of %s: %w", l.Address, err)
+		}
+		c.handler = &httputil.ReverseProxy{
+			Rewrite: func(p *httputil.ProxyRequest) {
+				p.SetURL(u)
+				p.SetXForwarded()
+				p.Out.Host = p.In.Host
+			},
+			ErrorLog: zap.NewStdLog(f.log),
+		}
+	}
+	if l.CertFile == "" { // only --dev comes here without one
+		cert, _, err := devcert.New("localhost", "127.0.0.1", "::1")
+		if err != nil {
+			return nil, err
+		}
+		c.cert = &keypair{cert: &cert}
+		return c, nil
+	}
+	var err error
+	if c.cert, err = loadKeypair(l.CertFile, l.KeyFile, f.log); err != nil {
+		return nil, fmt.Errorf("daemon: certificate of %s: %w", l.Address, err)
+	}
+	return c, nil
+}
+
+// apply makes the listeners those of the configuration. Addresses that stay keep
+// their connections. If anything is wrong, nothing changes.
+func (f *front) apply(want []config.Listener) error {
+	ready := map[string]*content{}
+	opened := map[string]net.Listener{}
+	undo := func() {
+		for _, ln := range opened {
+			_ = ln.Close()
+		}
+	}
+	for _, l := range want {
+		c, err := f.prepare(l)
+		if err != nil {
+			undo()
+			return err
+		}
+		ready[l.Address] = c
+		if f.listeners[l.Address] == nil {
+			ln, err := net.Listen("tcp", l.Address)
+			if err != nil {
+				undo()
+				return fmt.Errorf("daemon: listening: %w", err)
+			}
+			opened[l.Address] = ln
+		}
+	}
+	for address, l := range f.listeners {
+		if ready[address] == nil {
+			delete(f.listeners, address)
+			f.serving.Go(func() { l.stop(drain) })
+		}
+	}
+	for address, c := range ready {
+		if ln := opened[address]; ln != nil {
+			f.serve(address, ln, c)
+			continue
+		}
+		f.listeners[address].content.Store(c)
+	}
+	return nil
+}
+
+func (f *front) serve(address string, ln net.Listener, c *content) {
+	l := &listener{address: ln.Addr().String()}
+	l.content.Store(c)
+	base := &tls.Config{
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.content.Load().cert.get() },
+		SessionTicketsDisabled: !f.tickets.Enabled,
+	}
+	binder := tlsbind.Binder{Source: f.rot, NoTLS12: !f.tickets.TLS12}
+	bound, err := binder.Config(base)
+	if err != nil {
+		panic(err) // base is ours, and nothing in it is refused
+	}
+	l.srv = &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.content.Load().handler.ServeHTTP(w, r) }),
+		TLSConfig:         bound,
+		ReadHeaderTimeout: 10 * time.Second, // bounds the handshake too
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          quiet(f.log),
+	}
+	f.listeners[address] = l
+	f.log.Info("serving TLS", zap.String("address", l.address))
+	f.serving.Go(func() {
+		if err := l.srv.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			f.failed <- fmt.Errorf("daemon: listener %s: %w", address, err)
+		}
+	})
+}
+
+// close drains every listener and waits for it.
+func (f *front) close() {
+	for _, l := range f.listeners {
+		f.serving.Go(func() { l.stop(drain) })
+	}
+	f.serving.Wait()
+}
+
+// stop lets connections finish for as long as grace, and cuts the rest.
+func (l *listener) stop(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if l.srv.Shutdown(ctx) != nil {
+		_ = l.srv.Close()
+	}
+}

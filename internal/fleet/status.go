@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stekring/stekring/keyring"
+)
+
+// Status is a fleet as people and scripts read it. Times of keys are as good as
+// the clocks of those who wrote them.
+type Status struct {
+	Ring         string         `json:"ring" yaml:"ring"`
+	Epoch        uint64         `json:"epoch" yaml:"epoch"`
+	Version      uint64         `json:"version" yaml:"version"`
+	LastRotation time.Time      `json:"last_rotation" yaml:"last_rotation"`
+	NextRotation time.Time      `json:"next_rotation,omitzero" yaml:"next_rotation,omitempty"` // absent if on request only
+	Policy       keyring.Policy `json:"policy" yaml:"-"`
+	Leader       Leader         `json:"leader" yaml:"leader"`
+	Keys         []KeyStatus    `json:"keys" yaml:"keys"`
+	Nodes        []NodeStatus   `json:"nodes" yaml:"nodes"`
+}
+
+// Leader is who leads; ID "" is nobody.
+type Leader struct {
+	ID    string    `json:"id" yaml:"id"`
+	Since time.Time `json:"since,omitzero" yaml:"since,omitempty"`
+}
+
+// KeyStatus is a key and when it is dropped, if rotations go on as planned.
+type KeyStatus struct {
+	ID        string    `json:"id" yaml:"id"`
+	Role      string    `json:"role" yaml:"role"`
+	Created   time.Time `json:"created" yaml:"created"`
+	Activated time.Time `json:"activated,omitzero" yaml:"activated,omitempty"`
+	DropsAt   time.Time `json:"drops_at,omitzero" yaml:"drops_at,omitempty"`
+}
+
+// NodeStatus is a live node. LagMS is 0 if it has the ring's version; if not,
+// the milliseconds since that was made.
+type NodeStatus struct {
+	ID      string `json:"id" yaml:"id"`
+	Epoch   uint64 `json:"epoch" yaml:"epoch"`
+	Version uint64 `json:"version" yaml:"version"`
+	LagMS   int64  `json:"lag_ms" yaml:"lag_ms"`
+	Leader  bool   `json:"leader" yaml:"leader"`
+	Local   bool   `json:"local" yaml:"local"`
+	Problem string `json:"problem,omitempty" yaml:"problem,omitempty"`
+	Build   string `json:"build,omitempty" yaml:"build,omitempty"`
+}
+
+// Describe puts together what a snapshot says of a ring that was read at now.
+func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
+	info := r.Info()
+	seen := r.Seen(now)
+	p := info.Policy
+	st := Status{
+		Ring: name, Epoch: info.Epoch, Version: info.Version, Policy: p,
+		LastRotation: info.Rotated, Leader: Leader{ID: s.Leader}, Keys: []KeyStatus{}, Nodes: []NodeStatus{},
+	}
+	next := p.Due(r, seen, now)
+	if !next.IsZero() {
+		st.NextRotation = utc(next)
+	}
+	for _, k := range info.Keys {
+		ks := KeyStatus{ID: k.ID, Role: k.Role.String(), Created: k.Created, Activated: k.Activated}
+		switch {
+		case k.Role == keyring.Retired:
+			ks.DropsAt = utc(seen.Add(k.Left))
+		case k.Role == keyring.Active && !next.IsZero():
+			ks.DropsAt = utc(next.Add(p.Retirement()))
+		case k.Role == keyring.Staged && !next.IsZero():
+			ks.DropsAt = utc(next.Add(p.Interval + p.Retirement()))
+		}
+		st.Keys = append(st.Keys, ks)
+	}
+	for _, n := range s.Nodes {
+		ns := NodeStatus{ID: n.ID, Epoch: n.Epoch, Version: n.Version, Leader: n.ID == s.Leader, Local: n.Local, Problem: n.Problem, Build: n.Build}
+		if n.Info().Compare(info) < 0 {
+			ns.LagMS = max(1, now.Sub(info.Rotated).Milliseconds())
+		}
+		if ns.Leader {
+			st.Leader.Since = n.LeaderSince
+		}
+		st.Nodes = append(st.Nodes, ns)
+	}
+	return st
+}
+
+// Behind returns the ids of live nodes that have not reached a version of an
+// epoch.
+func (s Snapshot) Behind(epoch, version uint64) (ids []string) {
+	for _, n := range s.Nodes {
+		if n.Info().Compare(keyring.Info{Epoch: epoch, Version: version}) < 0 {
+			ids = append(ids, n.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func utc(t time.Time) time.Time { return t.Round(time.Millisecond).UTC() }
