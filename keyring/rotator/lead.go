@@ -165,11 +165,13 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 	return nil
 }
 
-// hear signals asked when somebody puts a request.
+// hear signals asked when somebody puts a request, and once for whatever came
+// before the watch.
 func (r *Rotator) hear(ctx context.Context, asked chan<- struct{}) {
 	for ctx.Err() == nil {
 		wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-		for range r.cfg.Client.Watch(wctx, r.path.Requests(), clientv3.WithPrefix(), clientv3.WithFilterDelete()) {
+		for range r.cfg.Client.Watch(wctx, r.path.Requests(),
+			clientv3.WithPrefix(), clientv3.WithFilterDelete(), clientv3.WithCreatedNotify()) {
 			select {
 			case asked <- struct{}{}:
 			default:

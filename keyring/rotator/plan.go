@@ -46,7 +46,7 @@ func plan(s situation) decision {
 	ring, seen, now := s.held.ring, s.held.seen, s.now
 	info := ring.Info()
 	again := func(why string) decision {
-		version := max(info.Version, s.etcd.info.Version, s.peers.Version) + 1
+		version := max(info.Version, s.etcd.info.Version) + 1 // no peer reports a newer one
 		return decision{ring: s.policy.Again(ring, version, seen, now), why: why}
 	}
 	if s.etcd.refuse != nil {

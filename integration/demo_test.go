@@ -1,0 +1,29 @@
+package integration
+
+import (
+	"testing"
+)
+
+func TestDemoMissesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	d := startDemo(t, "--duration", "25s", "--interval", "3s", "--kill-leader")
+	<-d.done
+	if code := d.stop(); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+	s := d.wait("summary", func(e event) bool { return e.Event == "summary" })
+	if s.Missed != 0 || s.Failed != 0 || s.Offered < 1000 || s.Rotations < 5 || s.Failovers < 1 {
+		t.Errorf("%+v, want nothing missed of at least 1000 tickets, 5 rotations, a failover", s)
+	}
+	last := uint64(0)
+	for _, e := range d.events {
+		if e.Event == "rotation" {
+			if last != 0 && e.Version != last+1 {
+				t.Errorf("version %d after %d", e.Version, last)
+			}
+			last = e.Version
+		}
+	}
+}
