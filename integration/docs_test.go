@@ -174,7 +174,7 @@ func TestDocsReadmeRuns(t *testing.T) {
 	t.Parallel()
 	script(t, "../README.md", func(b string) string {
 		// The demos run until they are interrupted, as a reader would.
-		b = regexp.MustCompile(`(?m)^go run \. demo.*$`).ReplaceAllString(b, "timeout --signal INT --preserve-status 8 $0")
+		b = regexp.MustCompile(`(?m)^go run \. demo.*$`).ReplaceAllString(b, "$0 --duration 8s")
 		// The tests are this.
 		b = regexp.MustCompile(`(?m)^go test .*$`).ReplaceAllString(b, "")
 		// Depending on a clone is done from a module beside it.

@@ -167,8 +167,8 @@ func (p *table) event(e any) {
 			fmt.Fprintf(&b, "  %s  https://%s\n", n.ID, n.Address)
 		}
 		_, port, _ := strings.Cut(e.Nodes[0].Address, ":")
-		fmt.Fprintf(&b, "\nJoin in:\n  curl --cacert %s --resolve %s:%s:127.0.0.1 https://%s:%s/\n  stekring status --config %s\n",
-			e.CAFile, e.ServerName, port, e.ServerName, port, e.ConfigFile)
+		fmt.Fprintf(&b, "\nJoin in:\n  curl --cacert %s --resolve %s:%s:127.0.0.1 https://%s:%s/\n  %s status --config %s\n",
+			e.CAFile, e.ServerName, port, e.ServerName, port, self(), e.ConfigFile)
 		p.print(b.String() + "\n")
 	case leaderEvent:
 		p.print(fmt.Sprintf("%sleader    %s\n", clock, e.Node))
@@ -182,6 +182,14 @@ func (p *table) event(e any) {
 			"%d rotations, every node within %.1f ms of the first (p99); %d failovers, the longest %.1f s\n",
 			e.Handshakes, e.Nodes, e.Seconds, e.Resumed, e.Offered, e.Missed, e.Failed, e.Rotations, e.ApplyP99MS, e.Failovers, e.FailoverMaxS))
 	}
+}
+
+// self is how the command was called.
+func self() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ."
+	}
+	return os.Args[0]
 }
 
 func (p *table) frame(d *demo, t *tracker, c *crowd) {
@@ -219,7 +227,7 @@ func (p *table) frame(d *demo, t *tracker, c *crowd) {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.1fs\n", s.ID, role, s.Info.Version, s.Sealing, strip(s.Info.Keys), next.Seconds())
 	}
 	_ = w.Flush()
-	fmt.Fprintf(&b, "\n%s\n", counts)
+	fmt.Fprintf(&b, "\nS staged, A active, r retired\n%s\n", counts)
 	p.print(b.String())
 	p.drawn = strings.Count(b.String(), "\n")
 }
