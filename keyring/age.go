@@ -6,14 +6,14 @@ import (
 )
 
 // Seen returns when a process must take r to have been written that meets it
-// with no memory of its own, after a restart: the stamp's age if that is
-// believable, and now if not. Whoever saw r arrive uses that instant instead.
+// with no memory of its own, after a restart: when its stamp says, and now if
+// that is in the future. However old it says, that is believed: a ring that is
+// long dead must not come back as a fresh one, and where the clock is wrong
+// instead, a node seals with its own key until the next rotation. Whoever saw r
+// arrive uses that instant.
 func (r *Ring) Seen(now time.Time) time.Time {
-	age := now.Sub(r.info.Rotated) - r.active().Sealed
-	if r.info.Policy.plausible(age) {
-		return now.Add(-age)
-	}
-	return now
+	written := r.info.Rotated.Add(r.active().Sealed)
+	return now.Add(-max(0, now.Sub(written)))
 }
 
 // Stale returns when the active key must stop sealing, for a node that first

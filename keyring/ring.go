@@ -154,8 +154,7 @@ type static struct{ ring *Ring }
 
 func (s static) Ring() *Ring { return s.ring }
 
-func (r *Ring) String() string   { return fmt.Sprintf("%+v", r.info) }
-func (r *Ring) GoString() string { return r.String() }
+func (r *Ring) String() string { return fmt.Sprintf("%+v", r.info) }
 
 // Format prints the Info whatever the verb, so that none reaches the keys.
 func (r *Ring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }

@@ -56,9 +56,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		Long:          "stekring shares TLS session ticket keys among a fleet through etcd, rotates them,\nand swaps them into running listeners. Try it: stekring demo",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_ = cmd.Usage()
+			fmt.Fprint(cmd.ErrOrStderr(), cmd.UsageString())
 			return usage("no command given")
 		},
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/stekring/stekring/election"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
 )
 
 // requestTime is how long rotate and revoke take at most, from the request to
@@ -76,7 +76,8 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 	defer f.close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), requestTime)
 	defer cancel()
-	if _, err := f.read(ctx); err != nil { // so that out of reach is said as such
+	before, _, err := f.ring(ctx) // out of reach, or no ring, is said before anything is asked
+	if err != nil {
 		return err
 	}
 	q.By, q.Patience = caller(), (requestTime - 2*time.Second).Seconds()
@@ -85,38 +86,29 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 		return err
 	}
 	key := f.layout.Request(strings.ToLower(rand.Text()))
-	err = election.Hold(ctx, f.client, requestTime, func(s *concurrency.Session) error {
+	return election.Hold(ctx, f.client, requestTime, func(s *concurrency.Session) error {
 		if _, err := s.Client().Put(s.Ctx(), key, string(b), clientv3.WithLease(s.Lease())); err != nil {
 			return f.unreachable(cmd.Context(), err)
 		}
 		answer, err := f.answer(s.Ctx(), key)
-		if err != nil {
-			return err
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: no answer within %v; if a leader was just then at it, it may have been carried out: see stekring status", q.Op, requestTime)
+		case answer.Refused != "":
+			return fmt.Errorf("%s refused: %s", q.Op, plain(answer.Refused))
 		}
-		if answer.Refused != "" {
-			return fmt.Errorf("%s refused: %s", q.Op, answer.Refused)
-		}
-		return f.confirm(s.Ctx(), cmd, *answer)
+		return f.confirm(s.Ctx(), cmd, q.Op, before, *answer)
 	})
-	if ctx.Err() != nil && cmd.Context().Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s: no leader answered within %v; the request is withdrawn; see: stekring status", q.Op, requestTime)
-	}
-	return err
 }
 
 // answer waits for the leader's answer to a request.
 func (f *fleetClient) answer(ctx context.Context, key string) (*fleet.Answer, error) {
 	for {
-		s, err := f.read(ctx)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, q := range s.Requests {
-			if q.Key == key && q.Answer != nil {
-				return q.Answer, nil
+		if s, err := fleet.Read(ctx, f.client, f.layout); err == nil {
+			for _, q := range s.Requests {
+				if q.Key == key && q.Answer != nil {
+					return q.Answer, nil
+				}
 			}
 		}
 		if err := election.Sleep(ctx, 50*time.Millisecond); err != nil {
@@ -125,20 +117,27 @@ func (f *fleetClient) answer(ctx context.Context, key string) (*fleet.Answer, er
 	}
 }
 
-// confirm waits until every live node reports the ring of an answer.
-func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, a fleet.Answer) error {
-	var behind []string
+// confirm waits until the ring is what the answer says, and every live node
+// reports it. Anyone who can write to etcd can write an answer; only who has the
+// KEK can write a ring, so it is the ring that is believed.
+func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string, before keyring.Info, a fleet.Answer) error {
+	want := keyring.Info{Epoch: a.Epoch, Version: a.Version}
+	if want.Compare(before) <= 0 || op == fleet.Revoke && want.Epoch <= before.Epoch {
+		return fmt.Errorf("%s was not carried out: the answer names epoch %d version %d, which is not after epoch %d version %d; "+
+			"somebody else writes to etcd", op, a.Epoch, a.Version, before.Epoch, before.Version)
+	}
+	behind := "not even the ring has it"
 	for {
-		s, err := f.read(ctx)
-		if err == nil {
-			if behind = s.Behind(a.Epoch, a.Version); len(behind) == 0 {
+		if info, s, err := f.ring(ctx); err == nil && info.Compare(want) >= 0 {
+			ids := s.Behind(a.Epoch, a.Version)
+			if len(ids) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "epoch %d version %d on %d nodes\n", a.Epoch, a.Version, len(s.Nodes))
 				return nil
 			}
+			behind = "these nodes do not report it: " + strings.Join(ids, ", ")
 		}
 		if election.Sleep(ctx, 50*time.Millisecond) != nil {
-			return fmt.Errorf("epoch %d version %d is committed, but these nodes have not reported it within %v: %s",
-				a.Epoch, a.Version, requestTime, strings.Join(behind, ", "))
+			return fmt.Errorf("%s was answered with epoch %d version %d, but after %v %s", op, a.Epoch, a.Version, requestTime, behind)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,6 +20,7 @@ import (
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/daemon"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -125,19 +127,44 @@ func (f *fleetClient) unreachable(ctx context.Context, err error) error {
 	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
 }
 
-func (f *fleetClient) status(ctx context.Context) (fleet.Status, error) {
+// openRing reads the fleet and opens its ring.
+func (f *fleetClient) openRing(ctx context.Context) (*keyring.Ring, fleet.Snapshot, error) {
 	s, err := f.read(ctx)
 	if err != nil {
-		return fleet.Status{}, err
+		return nil, s, err
 	}
 	if s.RingRev == 0 {
-		return fleet.Status{}, &exitError{exitUnhealthy, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())}
+		return nil, s, &exitError{exitUnhealthy, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())}
 	}
 	r, err := f.kek.Open(f.layout.Ring(), s.Ring)
+	return r, s, err
+}
+
+// ring is openRing for who needs no keys.
+func (f *fleetClient) ring(ctx context.Context) (keyring.Info, fleet.Snapshot, error) {
+	r, s, err := f.openRing(ctx)
+	if err != nil {
+		return keyring.Info{}, s, err
+	}
+	return r.Info(), s, nil
+}
+
+func (f *fleetClient) status(ctx context.Context) (fleet.Status, error) {
+	r, s, err := f.openRing(ctx)
 	if err != nil {
 		return fleet.Status{}, err
 	}
 	return fleet.Describe(f.cfg.Ring, r, s, time.Now()), nil
+}
+
+// plain keeps what others wrote into etcd from steering a terminal.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 // unhealthy says what an operator should look at.
@@ -183,7 +210,7 @@ func statusTable(out io.Writer, s fleet.Status) error {
 		s.Ring, s.Epoch, s.Version, span(now.Sub(s.LastRotation)), until(s.NextRotation, now))
 	leader := "LEADER none"
 	if s.Leader.ID != "" {
-		leader = "LEADER " + s.Leader.ID
+		leader = "LEADER " + plain(s.Leader.ID)
 		if !s.Leader.Since.IsZero() {
 			leader += "\tfor " + span(now.Sub(s.Leader.Since))
 		}
@@ -198,7 +225,7 @@ func statusTable(out io.Writer, s fleet.Status) error {
 	}
 	fmt.Fprintf(w, "\nNODE\tEPOCH\tVERSION\tBEHIND\tSEALS WITH\tPROBLEM\n")
 	for _, n := range s.Nodes {
-		name, behind, with, problem := n.ID, "-", "the ring", n.Problem
+		name, behind, with, problem := plain(n.ID), "-", "the ring", plain(n.Problem)
 		if n.Leader {
 			name += " *"
 		}

@@ -3,7 +3,9 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +17,8 @@ import (
 
 // admin is the HTTP side: health, metrics, status. It changes nothing and shows
 // no secret.
-func admin(rot *rotator.Rotator, build string, ready *atomic.Bool, log *zap.Logger) *http.Server {
+func admin(rot *rotator.Rotator, address, build string, ready *atomic.Bool, log *zap.Logger) *http.Server {
+	host, _, _ := net.SplitHostPort(address)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	// A stale ring is no reason to leave the load balancer: TLS works all the
@@ -38,5 +41,20 @@ func admin(rot *rotator.Rotator, build string, ready *atomic.Bool, log *zap.Logg
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "stekring\n\n/livez\n/readyz\n/api/v1/status\n/metrics")
 	})
-	return &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: quiet(log)}
+	return &http.Server{Handler: knownHost(host, mux), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: quiet(log)}
+}
+
+// knownHost refuses names that a web page could have led a browser here by.
+func knownHost(configured string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if host != "localhost" && host != configured && net.ParseIP(strings.Trim(host, "[]")) == nil {
+			http.Error(w, "ask by address, or by the host of http.address", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

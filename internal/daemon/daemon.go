@@ -89,16 +89,17 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		zap.Strings("etcd", cfg.Etcd.Endpoints), zap.Stringer("kek", kek), zap.String("version", o.Build))
 
 	var ready atomic.Bool
-	var wg sync.WaitGroup
-	f := &front{rot: rot, tickets: cfg.Tickets, log: log, failed: make(chan error, 16), listeners: map[string]*listener{}}
+	var wg, web sync.WaitGroup
+	f := &front{rot: rot, tickets: cfg.Tickets, log: log, failed: make(chan error, 1), listeners: map[string]*listener{}}
 	if cfg.HTTP.Address != "" {
 		ln, err := net.Listen("tcp", cfg.HTTP.Address)
 		if err != nil {
 			return fmt.Errorf("daemon: http.address: %w; choose another, or \"\" for none", err)
 		}
-		srv := admin(rot, o.Build, &ready, log)
-		wg.Go(func() { _ = srv.Serve(ln) })
-		defer wg.Wait()
+		srv := admin(rot, cfg.HTTP.Address, o.Build, &ready, log)
+		// It ends last, so that /readyz says no while connections drain.
+		web.Go(func() { _ = srv.Serve(ln) })
+		defer web.Wait()
 		defer srv.Close()
 		log.Info("serving HTTP", zap.Stringer("address", ln.Addr()))
 	}
@@ -122,6 +123,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 			return err
 		case <-o.Hangup:
 			next, err := o.Reload()
+			if err == nil && o.Dev && len(next.Listeners) == 0 {
+				next.Listeners = []config.Listener{{Address: devListener}}
+			}
 			if err == nil {
 				err = f.apply(next.Listeners)
 			}
@@ -204,7 +208,7 @@ func Client(c config.Etcd, log *zap.Logger) (*clientv3.Client, error) {
 			if err != nil {
 				return nil, fmt.Errorf("daemon: etcd.cert_file: %w", err)
 			}
-			o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() }
+			o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get(), nil }
 		}
 	}
 	return etcd.Dial(o)

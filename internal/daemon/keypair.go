@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,9 +16,9 @@ import (
 type keypair struct {
 	certFile, keyFile string
 	log               *zap.Logger
+	cert              atomic.Pointer[tls.Certificate]
 
-	mu     sync.Mutex
-	cert   *tls.Certificate
+	mu     sync.Mutex   // held by the one that looks at the files
 	stamps [2]time.Time // of the files that cert was read from
 	next   time.Time    // when to look at them again
 }
@@ -25,11 +26,12 @@ type keypair struct {
 // loadKeypair reads the files for the first time.
 func loadKeypair(certFile, keyFile string, log *zap.Logger) (*keypair, error) {
 	k := &keypair{certFile: certFile, keyFile: keyFile, log: log}
+	k.stamps = k.stat() // before they are read: what changes in between is read again
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, err
 	}
-	k.cert, k.stamps = &cert, k.stat()
+	k.cert.Store(&cert)
 	return k, nil
 }
 
@@ -42,27 +44,29 @@ func (k *keypair) stat() (s [2]time.Time) {
 	return s
 }
 
-// get returns the certificate; it looks at the files once a second at most.
-func (k *keypair) get() (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := time.Now()
-	if k.certFile == "" || now.Before(k.next) {
-		return k.cert, nil
+// get returns the certificate. It looks at the files once a second at most, and
+// lets no second handshake wait for a file system that hangs.
+func (k *keypair) get() *tls.Certificate {
+	if k.certFile == "" || !k.mu.TryLock() {
+		return k.cert.Load()
 	}
-	k.next = now.Add(time.Second)
-	stamps := k.stat()
-	if stamps == k.stamps {
-		return k.cert, nil
+	defer k.mu.Unlock()
+	if now := time.Now(); now.After(k.next) {
+		k.next = now.Add(time.Second)
+		if stamps := k.stat(); stamps != k.stamps {
+			k.reload(stamps)
+		}
+	}
+	return k.cert.Load()
+}
+
+func (k *keypair) reload(stamps [2]time.Time) {
+	cert, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
+	if err != nil { // and try again, even if nothing changes
+		k.log.Error("certificate not reloaded; keeping the last good one", zap.String("cert_file", k.certFile), zap.Error(err))
+		return
 	}
 	k.stamps = stamps
-	cert, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
-	if err != nil {
-		k.log.Error("certificate not reloaded; keeping the last good one", zap.String("cert_file", k.certFile), zap.Error(err))
-		k.stamps = [2]time.Time{} // try again, even if nothing changes
-		return k.cert, nil
-	}
+	k.cert.Store(&cert)
 	k.log.Info("certificate reloaded", zap.String("cert_file", k.certFile))
-	k.cert = &cert
-	return k.cert, nil
 }

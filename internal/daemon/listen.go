@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,14 +41,52 @@ type listener struct {
 	content atomic.Pointer[content]
 }
 
+// content is a certificate and what is behind it.
 type content struct {
+	front   *front
 	cert    *keypair
 	handler http.Handler
+	bound   atomic.Pointer[bound]
+}
+
+// bound is a configuration for one certificate.
+type bound struct {
+	cert   *tls.Certificate
+	config *tls.Config
+}
+
+// config returns the configuration for the certificate of now. Its tickets open
+// only at listeners whose certificates have the same names: a client that
+// resumes looks at no certificate, and must not be led to another site.
+func (c *content) config() (*tls.Config, error) {
+	cert := c.cert.get()
+	if b := c.bound.Load(); b != nil && b.cert == cert {
+		return b.config, nil
+	}
+	names := slices.Clone(cert.Leaf.DNSNames)
+	for _, ip := range cert.Leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	slices.Sort(names)
+	binder := tlsbind.Binder{Source: c.front.rot, NoTLS12: !c.front.tickets.TLS12, Scope: "names=" + strings.Join(slices.Compact(names), ",")}
+	config, err := binder.Config(&tls.Config{
+		Certificates:           []tls.Certificate{*cert},
+		NextProtos:             []string{"h2", "http/1.1"},
+		SessionTicketsDisabled: !c.front.tickets.Enabled,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	c.bound.Store(&bound{cert, config})
+	return config, nil
 }
 
 // prepare reads what a listener needs from its files.
 func (f *front) prepare(l config.Listener) (*content, error) {
-	c := &content{handler: Page(f.rot)}
+	c := &content{front: f, handler: Page(f.rot)}
 	if l.Upstream != "" {
 		u, err := url.Parse(l.Upstream)
 		if err != nil {
@@ -66,14 +106,16 @@ func (f *front) prepare(l config.Listener) (*content, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.cert = &keypair{cert: &cert}
+		c.cert = &keypair{}
+		c.cert.cert.Store(&cert)
 		return c, nil
 	}
 	var err error
 	if c.cert, err = loadKeypair(l.CertFile, l.KeyFile, f.log); err != nil {
 		return nil, fmt.Errorf("daemon: certificate of %s: %w", l.Address, err)
 	}
-	return c, nil
+	_, err = c.config()
+	return c, err
 }
 
 // apply makes the listeners those of the configuration. Addresses that stay keep
@@ -121,18 +163,11 @@ func (f *front) apply(want []config.Listener) error {
 func (f *front) serve(address string, ln net.Listener, c *content) {
 	l := &listener{address: ln.Addr().String()}
 	l.content.Store(c)
-	base := &tls.Config{
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.content.Load().cert.get() },
-		SessionTicketsDisabled: !f.tickets.Enabled,
-	}
-	binder := tlsbind.Binder{Source: f.rot, NoTLS12: !f.tickets.TLS12}
-	bound, err := binder.Config(base)
-	if err != nil {
-		panic(err) // base is ours, and nothing in it is refused
-	}
 	l.srv = &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.content.Load().handler.ServeHTTP(w, r) }),
-		TLSConfig:         bound,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.content.Load().handler.ServeHTTP(w, r) }),
+		TLSConfig: &tls.Config{
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.content.Load().config() },
+		},
 		ReadHeaderTimeout: 10 * time.Second, // bounds the handshake too
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          quiet(f.log),
@@ -141,7 +176,10 @@ func (f *front) serve(address string, ln net.Listener, c *content) {
 	f.log.Info("serving TLS", zap.String("address", l.address))
 	f.serving.Go(func() {
 		if err := l.srv.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			f.failed <- fmt.Errorf("daemon: listener %s: %w", address, err)
+			select {
+			case f.failed <- fmt.Errorf("daemon: listener %s: %w", address, err):
+			default: // one is enough to end the node
+			}
 		}
 	})
 }

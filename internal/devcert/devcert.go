@@ -55,5 +55,8 @@ func New(hosts ...string) (cert tls.Certificate, caPEM []byte, err error) {
 		return cert, nil, fmt.Errorf("devcert: %w", err)
 	}
 	cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	if cert.Leaf, err = x509.ParseCertificate(der); err != nil {
+		return cert, nil, fmt.Errorf("devcert: %w", err)
+	}
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
 }

@@ -34,6 +34,8 @@ func Dial(o Options) (*clientv3.Client, error) {
 		// no more than one ping every 5 s, gRPC none below 10 s.
 		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
 		Logger: log,
+		// Whoever can write to etcd must not be able to fill this process.
+		MaxCallRecvMsgSize: 32 << 20,
 		DialOptions: []grpc.DialOption{
 			// By default the pause between connections grows to two minutes.
 			grpc.WithConnectParams(grpc.ConnectParams{

@@ -100,7 +100,8 @@ type Snapshot struct {
 }
 
 // Read returns all of a fleet in one linearizable transaction, at most [Timeout]
-// long. What it cannot read of reports and requests it leaves out.
+// long. It leaves out reports that it cannot read, and all that has no lease:
+// nobody stands behind that any more.
 func Read(ctx context.Context, kv clientv3.KV, l Layout, fence ...clientv3.Cmp) (Snapshot, error) {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), Timeout)
 	defer cancel()
@@ -125,11 +126,14 @@ func Read(ctx context.Context, kv clientv3.KV, l Layout, fence ...clientv3.Cmp) 
 	}
 	for _, kv := range kvs(2) {
 		var n Node
-		if decode(kv.Value, &n) == nil && l.Node(n.ID) == string(kv.Key) {
+		if kv.Lease != 0 && decode(kv.Value, &n) == nil && l.Node(n.ID) == string(kv.Key) {
 			s.Nodes = append(s.Nodes, n)
 		}
 	}
 	for _, kv := range kvs(3) {
+		if kv.Lease == 0 {
+			continue
+		}
 		r := Request{}
 		if err := decode(kv.Value, &r); err != nil {
 			r = Request{Op: "unreadable"} // the leader refuses it, so that its caller hears

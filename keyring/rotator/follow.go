@@ -160,9 +160,7 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 	s := sighting{looked: true, at: at, rev: rev, record: sha256.Sum256(rec)}
 	if last.looked && last.rev == rev && last.record == s.record {
 		s.info, s.refuse = last.info, last.refuse
-		r.mu.Lock()
-		r.etcd = s
-		r.mu.Unlock()
+		r.sight(s)
 		return
 	}
 	have, _ := r.view.snapshot()
@@ -182,22 +180,58 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 			}
 		}
 	}
-	r.mu.Lock()
-	r.etcd = s
-	r.mu.Unlock()
+	heard := r.sight(s)
 	switch {
 	case s.refuse == errMissing && have.ring == nil:
 		r.log.Info("etcd has no ring yet", zap.String("key", r.path.Ring()))
 	case s.refuse != nil:
-		r.log.Error("ring in etcd refused; keeping the last good one", zap.String("key", r.path.Ring()),
-			zap.Int64("revision", rev), zap.Error(s.refuse))
+		r.refused(s)
 	case ring != nil:
-		r.view.take(ring, s.record, time.Now())
+		r.view.take(ring, s.record, r.written(ring, heard, time.Now()))
 		r.log.Info("ring applied", zap.Uint64("epoch", s.info.Epoch), zap.Uint64("version", s.info.Version),
 			zap.String("active", s.info.Keys[0].ID), zap.Int("keys", len(s.info.Keys)))
 		return // take has told
 	}
 	r.tell()
+}
+
+// sight notes what etcd has, and returns when it was heard from before.
+func (r *Rotator) sight(s sighting) (heard time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	heard = r.heard
+	r.etcd, r.heard = s, time.Now()
+	return heard
+}
+
+// written returns when a ring must be taken to have been written that arrives
+// at now. Who follows without a gap sees it at once. Who was away has the stamp
+// to go by, but never for longer than it was away.
+func (r *Rotator) written(ring *keyring.Ring, heard, now time.Time) time.Time {
+	gap := now.Sub(heard)
+	if heard.IsZero() || gap > 2*r.interval()+fleet.Timeout {
+		if at := ring.Seen(now); heard.IsZero() || at.After(heard) {
+			return at
+		}
+		return heard
+	}
+	return now
+}
+
+// refused logs why the ring in etcd is not used; somebody who writes garbage
+// does not fill the log with it.
+func (r *Rotator) refused(s sighting) {
+	r.mu.Lock()
+	quiet := time.Since(r.loud) < 10*time.Second
+	if !quiet {
+		r.loud = time.Now()
+	}
+	r.mu.Unlock()
+	if quiet {
+		return
+	}
+	r.log.Error("ring in etcd refused; keeping the last good one", zap.String("key", r.path.Ring()),
+		zap.Int64("revision", s.rev), zap.Error(s.refuse))
 }
 
 // linked notes whether etcd answers.
@@ -209,7 +243,9 @@ func (r *Rotator) linked(err error) {
 	switch {
 	case err != nil:
 		// The client waits ever longer between connections, up to minutes.
-		r.cfg.Client.ActiveConnection().ResetConnectBackoff()
+		if conn := r.cfg.Client.ActiveConnection(); conn != nil {
+			conn.ResetConnectBackoff()
+		}
 		if was != nil {
 			return
 		}

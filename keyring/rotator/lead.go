@@ -19,8 +19,6 @@ import (
 // whether they did. Reading etcd again tells.
 var errLost = errors.New("rotator: the write was not taken")
 
-var errDeposed = errors.New("rotator: deposed")
-
 // stand campaigns for as long as this node could lead: it has looked at etcd,
 // and what is there is for it to write.
 func (r *Rotator) stand(ctx context.Context) {
@@ -64,6 +62,7 @@ func (r *Rotator) lead(ctx context.Context, term election.Term) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, errLeave):
+			r.log.Warn("leading no more", zap.Error(err))
 			return err
 		case err != nil:
 			r.log.Warn("leading: will try again", zap.Error(err))
@@ -93,14 +92,20 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 		return time.Time{}, err
 	}
 	if !snap.Fenced {
-		return time.Time{}, fmt.Errorf("%w: %w", errLeave, errDeposed)
+		return time.Time{}, fmt.Errorf("%w: deposed", errLeave)
 	}
 	r.observe(snap.Ring, snap.RingRev, snap.Revision)
-	s := situation{policy: r.cfg.Policy, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
+	s := situation{policy: r.cfg.Policy, keep: r.cfg.Outage == Keep, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
 	s.held, _ = r.view.snapshot()
 	for _, n := range snap.Nodes {
-		if n.ID != r.cfg.ID && n.Info().Compare(s.peers) > 0 {
-			s.peers = n.Info()
+		if n.ID == r.cfg.ID {
+			continue
+		}
+		if n.Info().Compare(s.peers) > 0 {
+			s.peers, s.newest = n.Info(), n.ID
+		}
+		if s.held.ring != nil && !n.Local && n.Info().Compare(s.held.ring.Info()) == 0 {
+			s.vouched = true
 		}
 	}
 	d := plan(s)

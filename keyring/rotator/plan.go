@@ -14,7 +14,10 @@ type situation struct {
 	policy   keyring.Policy // this leader's configuration
 	held     held
 	etcd     sighting
+	keep     bool         // this node lets keys seal through an outage
 	peers    keyring.Info // the newest ring that another live node reports
+	newest   string       // the node that reports it
+	vouched  bool         // another live node seals with the ring that is held
 	requests []fleet.Request
 	now      time.Time
 }
@@ -31,7 +34,7 @@ type decision struct {
 	leave   error
 }
 
-var errYield = errors.New("rotator: another live node reports a newer ring; leaving the lead to it")
+var errYield = errors.New("rotator: leaving the lead to a node that knows better")
 
 // plan is what a leader does next. It is a pure function.
 func plan(s situation) decision {
@@ -39,15 +42,27 @@ func plan(s situation) decision {
 	case s.etcd.foreign():
 		return decision{leave: s.etcd.refuse}
 	case s.held.ring == nil && s.peers.Version > 0, s.held.ring != nil && s.peers.Compare(s.held.ring.Info()) > 0:
-		return decision{leave: errYield}
+		return decision{leave: fmt.Errorf("%w: %s has epoch %d version %d", errYield, s.newest, s.peers.Epoch, s.peers.Version)}
 	case s.held.ring == nil:
 		return decision{ring: s.policy.First(1, 1, s.now), why: "first ring"}
 	}
 	ring, seen, now := s.held.ring, s.held.seen, s.now
 	info := ring.Info()
+	if s.keep {
+		ring = ring.Unbounded()
+	}
 	again := func(why string) decision {
 		version := max(info.Version, s.etcd.info.Version) + 1 // no peer reports a newer one
 		return decision{ring: s.policy.Again(ring, version, seen, now), why: why}
+	}
+	if live, _ := ring.Live(seen, now); live == nil {
+		// Its keys have had their time, even the staged one. But others may
+		// know better than one that has just started with a wrong clock.
+		if s.vouched {
+			return decision{leave: fmt.Errorf("%w: the ring is long dead by this node's clock, and others use it", errYield)}
+		}
+		version := max(info.Version, s.etcd.info.Version) + 1
+		return decision{ring: s.policy.First(info.Epoch, version, now), turned: true, why: "fresh ring, the last one had died"}
 	}
 	if s.etcd.refuse != nil {
 		return again("restored from memory")
@@ -63,7 +78,7 @@ func plan(s situation) decision {
 		if q.Answer != nil {
 			continue
 		}
-		switch d := reply(s, q, settled); {
+		switch d := reply(s, ring, q, settled); {
 		case !d.at.IsZero():
 			wait.at = sooner(wait.at, d.at)
 		default:
@@ -92,8 +107,8 @@ func plan(s situation) decision {
 }
 
 // reply decides one request: a write, a refusal, or a wait.
-func reply(s situation, q *fleet.Request, settled time.Time) decision {
-	ring, info := s.held.ring, s.held.ring.Info()
+func reply(s situation, ring *keyring.Ring, q *fleet.Request, settled time.Time) decision {
+	info := ring.Info()
 	switch q.Op {
 	case fleet.Revoke:
 		return decision{ring: s.policy.First(info.Epoch+1, info.Version+1, s.now), turned: true, why: "revoked", request: q}

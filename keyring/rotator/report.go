@@ -66,7 +66,16 @@ func (r *Rotator) report(ctx context.Context) {
 			wait = 100 * time.Millisecond
 			for last := ""; ; {
 				news := r.changes()
-				if now := r.describe(); now != last {
+				now := r.describe()
+				if now == last { // somebody may have deleted it
+					gctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
+					got, err := s.Client().Get(gctx, r.path.Node(r.cfg.ID), clientv3.WithCountOnly())
+					cancel()
+					if err == nil && got.Count == 0 {
+						last = ""
+					}
+				}
+				if now != last {
 					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
 					_, err := s.Client().Put(pctx, r.path.Node(r.cfg.ID), now, clientv3.WithLease(s.Lease()))
 					cancel()
@@ -75,7 +84,7 @@ func (r *Rotator) report(ctx context.Context) {
 					}
 					last = now
 				}
-				if err := pause(s.Ctx(), time.Time{}, news); err != nil {
+				if err := pause(s.Ctx(), time.Now().Add(r.pollAfter()), news, nil); err != nil {
 					return err
 				}
 			}

@@ -79,7 +79,9 @@ type Rotator struct {
 	running bool
 	news    chan struct{} // closed and replaced when anything below or in view changes
 	etcd    sighting
-	link    error // of the last look at etcd
+	link    error     // of the last look at etcd
+	heard   time.Time // when etcd last said what it has
+	loud    time.Time // when a refusal was last logged
 	term    *election.Term
 	since   time.Time // when the term began
 	rotated uint64    // rotations this node has committed
@@ -176,7 +178,7 @@ func (r *Rotator) Await(ctx context.Context, have *keyring.Ring) (*keyring.Ring,
 		if ring != have {
 			return ring, nil
 		}
-		if err := pause(ctx, until, news); err != nil {
+		if err := pause(ctx, until, news, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -205,33 +207,25 @@ func (r *Rotator) await(ctx context.Context, ok func() bool) error {
 		if ok() {
 			return nil
 		}
-		if err := pause(ctx, time.Time{}, news); err != nil {
+		if err := pause(ctx, time.Time{}, news, nil); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits for an instant (zero is never) or one of the channels. Its only
-// error is ctx's cause.
-func pause(ctx context.Context, until time.Time, wake ...<-chan struct{}) error {
+// pause waits for an instant (zero is never) or one of two channels (nil is
+// never). Its only error is ctx's cause.
+func pause(ctx context.Context, until time.Time, news, asked <-chan struct{}) error {
 	var at <-chan time.Time
 	if !until.IsZero() {
 		t := time.NewTimer(time.Until(until))
 		defer t.Stop()
 		at = t.C
 	}
-	var first, second <-chan struct{}
-	switch len(wake) {
-	case 2:
-		second = wake[1]
-		fallthrough
-	case 1:
-		first = wake[0]
-	}
 	select {
 	case <-at:
-	case <-first:
-	case <-second:
+	case <-news:
+	case <-asked:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -162,7 +162,11 @@ func (f *fleetOf) ask(q fleet.Request) fleet.Answer {
 	f.t.Helper()
 	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
 	b, _ := json.Marshal(q)
-	if _, err := c.Put(f.t.Context(), l.Request("r1"), string(b)); err != nil {
+	lease, err := c.Grant(f.t.Context(), 60)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := c.Put(f.t.Context(), l.Request("r1"), string(b), clientv3.WithLease(lease.ID)); err != nil {
 		f.t.Fatal(err)
 	}
 	defer c.Delete(context.Background(), l.Request("r1"))
@@ -280,6 +284,44 @@ func TestLostRingIsWrittenAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReportsWithoutLease is somebody who writes to etcd and hopes to stop
+// rotation for good: nobody stands behind what has no lease.
+func TestReportsWithoutLease(t *testing.T) {
+	f := newFleet(t)
+	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
+	brag, _ := json.Marshal(fleet.Node{ID: "zz", Epoch: 9, Version: 99})
+	if _, err := c.Put(t.Context(), l.Node("zz"), string(brag)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 70 {
+		stale := fmt.Sprintf(`{"op":"revoke","answer":{"version":%d}}`, i)
+		if _, err := c.Put(t.Context(), l.Request(fmt.Sprint("old", i)), stale); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := f.start()
+	f.until(n, "rotation", version(3))
+}
+
+// TestDeletedReportComesBack keeps a node in sight of those who wait for it.
+func TestDeletedReportComesBack(t *testing.T) {
+	f := newFleet(t)
+	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
+	n := f.start(func(c *rotator.Config) {
+		c.Policy = keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
+	})
+	f.until(n, "ring", version(1))
+	reported := func() bool {
+		s, err := fleet.Read(t.Context(), c, l)
+		return err == nil && len(s.Nodes) == 1
+	}
+	f.until(n, "report", func(rotator.Status) bool { return reported() })
+	if _, err := c.Delete(t.Context(), l.Node("n1")); err != nil {
+		t.Fatal(err)
+	}
+	f.until(n, "report again", func(rotator.Status) bool { return reported() })
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -132,14 +132,18 @@ func (v *view) turn(now time.Time) {
 	v.own, v.since = next, now
 }
 
-// take makes ring, of which record is the digest, what the fleet uses.
-func (v *view) take(ring *keyring.Ring, record digest, now time.Time) {
+// take makes ring, of which record is the digest, what the fleet uses. It was
+// written at seen, as far as this node can tell.
+func (v *view) take(ring *keyring.Ring, record digest, seen time.Time) {
+	now := time.Now()
 	v.mu.Lock()
-	h := held{ring: ring, digest: record, seen: now, at: now, staged: now}
-	if had := v.held; had.ring == nil {
-		h.seen = ring.Seen(now)
-	} else {
-		h.ring = ring.Capped(had.ring, had.seen, now)
+	h := held{ring: ring, digest: record, seen: seen, at: now, staged: now}
+	if had := v.held; had.ring != nil {
+		was := had.ring
+		if v.outage == Keep {
+			was = was.Unbounded()
+		}
+		h.ring = ring.Capped(was, had.seen, seen)
 		if stagedID(ring) == stagedID(had.ring) {
 			h.staged = had.staged
 		}

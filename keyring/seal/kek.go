@@ -143,9 +143,6 @@ func (k *KEK) File() []byte {
 	return b.Bytes()
 }
 
-// IDs returns the ids of the keys; none means that k seals nothing.
-func (k *KEK) IDs() []string { return append([]string(nil), k.ids...) }
-
 func (k *KEK) String() string {
 	if len(k.ids) == 0 {
 		return "KEK(plaintext)"
