@@ -17,6 +17,7 @@ type view struct {
 	outage Outage
 	log    *zap.Logger
 	tell   func() // called after every change, without mu
+	note   func() // what to log of the last answer once mu is free, so that no handshake waits for a log; nil is nothing
 
 	cached atomic.Pointer[answer]
 
@@ -48,7 +49,7 @@ func (v *view) init(p keyring.Policy, o Outage, log *zap.Logger, tell func()) {
 	v.policy, v.outage, v.log, v.tell = p, o, log, tell
 	v.since = time.Now()
 	v.own, v.local = p.First(0, 1, v.since), true
-	v.cached.Store(v.answer(v.since))
+	v.cached.Store(v.answer(v.since)) // nobody else is here yet
 }
 
 func (v *view) ring(now time.Time) *keyring.Ring {
@@ -64,16 +65,25 @@ func (v *view) now(now time.Time) (*keyring.Ring, time.Time) {
 	}
 	v.mu.Lock()
 	a = v.cached.Load() // another caller may have been here first
-	stale := !a.until.IsZero() && !now.Before(a.until)
-	if stale {
-		a = v.answer(now)
-		v.cached.Store(a)
+	if a.until.IsZero() || now.Before(a.until) {
+		v.mu.Unlock()
+		return a.ring, a.until
 	}
-	v.mu.Unlock()
-	if stale {
-		v.tell()
-	}
+	a = v.answer(now)
+	v.settle(a)
 	return a.ring, a.until
+}
+
+// settle makes an answer the one to give, and unlocks mu.
+func (v *view) settle(a *answer) {
+	v.cached.Store(a)
+	note := v.note
+	v.note = nil
+	v.mu.Unlock()
+	if note != nil {
+		note()
+	}
+	v.tell()
 }
 
 // answer works out what to use, and until when.
@@ -92,7 +102,9 @@ func (v *view) answer(now time.Time) *answer {
 			// The own key stops sealing here; retired, it opens as long as any.
 			v.turn(now)
 			v.local = false
-			v.log.Info("sealing with the fleet's ring", zap.Uint64("version", live.Info().Version))
+			v.note = func() {
+				v.log.Info("sealing with the fleet's ring", zap.Uint64("version", live.Info().Version))
+			}
 		}
 		until = sooner(until, stale)
 		if own, ends := v.own.Live(v.since, now); own != nil && len(own.Info().Keys) > 2 {
@@ -104,8 +116,11 @@ func (v *view) answer(now time.Time) *answer {
 	p := v.own.Info().Policy
 	if !v.local {
 		v.local = true
-		v.log.Warn("sealing with an own key: the fleet's ring has not been rotated for too long",
-			zap.Uint64("version", v.held.ring.Info().Version), zap.Time("stale", stale))
+		version := v.held.ring.Info().Version
+		v.note = func() {
+			v.log.Warn("sealing with an own key: the fleet's ring has not been rotated for too long",
+				zap.Uint64("version", version), zap.Time("stale", stale))
+		}
 	}
 	if !now.Before(p.Due(v.own, v.since, now)) {
 		v.turn(now)
@@ -153,9 +168,7 @@ func (v *view) take(ring *keyring.Ring, record digest, seen time.Time) {
 		}
 	}
 	v.held = h
-	v.cached.Store(v.answer(now))
-	v.mu.Unlock()
-	v.tell()
+	v.settle(v.answer(now))
 }
 
 func (v *view) snapshot() (held, *answer) {
