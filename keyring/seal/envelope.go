@@ -42,8 +42,11 @@ func (k *KEK) Seal(path string, r *keyring.Ring) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(k.ids) == 0 {
+	switch {
+	case k.open:
 		return plain, nil
+	case len(k.ids) == 0:
+		return nil, errors.New("seal: a KEK without keys; make one with NewKEK or LoadKEK")
 	}
 	head := header(k.ids[0])
 	out := make([]byte, len(head)+nonceSize, len(head)+nonceSize+len(plain)+16)
@@ -61,7 +64,7 @@ func (k *KEK) Open(path string, rec []byte) (*keyring.Ring, error) {
 		return nil, fmt.Errorf("%w: %d bytes, must be at most %d", ErrForged, len(rec), keyring.MaxRecord)
 	}
 	sealed := len(rec) > len(magic) && string(rec[:len(magic)]) == magic
-	if len(k.ids) == 0 {
+	if k.open {
 		if sealed {
 			return nil, fmt.Errorf("%w: the record is sealed; give the KEK file that its writers use", ErrUnknownKEK)
 		}

@@ -29,8 +29,10 @@ const (
 )
 
 // KEK is one or more key encryption keys: the first seals, all open. It is
-// immutable, safe for concurrent use, and prints as its ids.
+// immutable, safe for concurrent use, and prints as its ids. The zero KEK has no
+// key: it seals and opens nothing.
 type KEK struct {
+	open bool // made by Plaintext
 	ids  []string
 	keys []func() *key // funcs because nothing prints what a func closes over
 }
@@ -54,7 +56,7 @@ func NewKEK() *KEK {
 // Plaintext seals nothing: records lie open in etcd, where anyone who reads
 // them can read recorded traffic. It is for reading foreign records and for
 // those who say so twice.
-func Plaintext() *KEK { return &KEK{} }
+func Plaintext() *KEK { return &KEK{open: true} }
 
 // LoadKEK reads a KEK file. The file must be a regular one that nobody but its
 // owner can read.
@@ -144,7 +146,7 @@ func (k *KEK) File() []byte {
 }
 
 func (k *KEK) String() string {
-	if len(k.ids) == 0 {
+	if k.open {
 		return "KEK(plaintext)"
 	}
 	return "KEK(" + strings.Join(k.ids, ",") + ")"

@@ -1,0 +1,46 @@
+//go:build unix
+
+package seal
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestLoadKEKSpecial has files that are none. To open a FIFO is to wait until
+// somebody writes, which at a start may be for ever.
+func TestLoadKEKSpecial(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "kek")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(fifo, link); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, file := range []string{fifo, link, os.DevNull} {
+			refuse(t, "special", file, "not a regular file")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("LoadKEK of a FIFO blocks")
+		for { // let it go
+			if w, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+				_ = w.Close()
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+}
