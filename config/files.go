@@ -19,7 +19,9 @@ const maxPassword = 4 << 10
 
 // CheckFiles reads every file that c names and reports, as an [*Error], those
 // that are of no use. Files can change afterwards, so that whoever uses them has
-// to expect errors all the same.
+// to expect errors all the same. A certificate that has expired, or is of the
+// future, is a warning: the clock may be wrong, and other sites are not to
+// suffer for one.
 func (c *Config) CheckFiles() error {
 	e := &Error{}
 	check := func(field, file string, use func(string) error) {
@@ -33,9 +35,24 @@ func (c *Config) CheckFiles() error {
 	check("seal.kek_file", c.Seal.KEKFile, checkKEK)
 	check("etcd.ca_file", c.Etcd.CAFile, checkCA)
 	check("etcd.password_file", c.Etcd.PasswordFile, checkPassword)
-	check("etcd.cert_file", c.Etcd.CertFile, pairWith(c.Etcd.KeyFile))
+	pair := func(field, certFile, keyFile string) {
+		check(field, certFile, func(string) error {
+			leaf, err := readPair(certFile, keyFile)
+			if err != nil {
+				return err
+			}
+			switch now := time.Now(); {
+			case now.After(leaf.NotAfter):
+				c.warn("%s: %q: expired %s; renew it", field, certFile, leaf.NotAfter.UTC().Format(time.RFC3339))
+			case now.Before(leaf.NotBefore):
+				c.warn("%s: %q: not valid before %s; check the clock", field, certFile, leaf.NotBefore.UTC().Format(time.RFC3339))
+			}
+			return nil
+		})
+	}
+	pair("etcd.cert_file", c.Etcd.CertFile, c.Etcd.KeyFile)
 	for i, l := range c.Listeners {
-		check(fmt.Sprintf("listeners[%d].cert_file", i), l.CertFile, pairWith(l.KeyFile))
+		pair(fmt.Sprintf("listeners[%d].cert_file", i), l.CertFile, l.KeyFile)
 	}
 	if len(e.Problems) > 0 {
 		return e
@@ -67,29 +84,25 @@ func checkPassword(file string) error {
 	return err
 }
 
-// pairWith returns a check of a certificate with the key in keyFile.
-func pairWith(keyFile string) func(string) error {
-	return func(certFile string) error {
-		cert, err := readFile(certFile, maxFile)
-		if err != nil {
-			return err
-		}
-		key, err := readFile(keyFile, maxFile)
-		if err != nil {
-			return fmt.Errorf("its key %s: %s", strconv.Quote(keyFile), cause(err))
-		}
-		pair, err := tls.X509KeyPair(cert, key)
-		if err != nil {
-			return fmt.Errorf("with key %s: %w", strconv.Quote(keyFile), err)
-		}
-		switch now := time.Now(); {
-		case now.After(pair.Leaf.NotAfter):
-			return fmt.Errorf("expired %s; renew it", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
-		case now.Before(pair.Leaf.NotBefore):
-			return fmt.Errorf("not valid before %s; check the clock", pair.Leaf.NotBefore.UTC().Format(time.RFC3339))
-		}
-		return nil
+func (c *Config) warn(format string, a ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, a...))
+}
+
+// readPair returns the certificate of a pair of files that belong together.
+func readPair(certFile, keyFile string) (*x509.Certificate, error) {
+	cert, err := readFile(certFile, maxFile)
+	if err != nil {
+		return nil, err
 	}
+	key, err := readFile(keyFile, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("its key %s: %s", strconv.Quote(keyFile), cause(err))
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("with key %s: %w", strconv.Quote(keyFile), err)
+	}
+	return pair.Leaf, nil
 }
 
 // readFile refuses what would block or never end, a pipe or a device.

@@ -77,12 +77,15 @@ func TestCheckFiles(t *testing.T) {
 		`seal.kek_file: "`,
 		`ca": holds no certificate in PEM`,
 		`password": is empty`,
-		`etcd.cert_file: "` + old + `": expired `,
-		`listeners[0].cert_file: "` + coming + `": not valid before `,
 		`private key does not match public key`,
 		`none": no such file or directory`,
 		`must be a regular file`,
 		`failed to find any PEM data in certificate input`,
+	})
+
+	match(t, c.Warnings, []string{
+		`etcd.cert_file: "` + old + `": expired `,
+		`listeners[0].cert_file: "` + coming + `": not valid before `,
 	})
 
 	c = &Config{Etcd: Etcd{PasswordFile: file("password", bytes.Repeat([]byte("a"), maxPassword+1))}, Seal: Seal{KEKFile: os.DevNull}}

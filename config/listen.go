@@ -47,8 +47,8 @@ func (c *checker) address(field, given, example string, taken map[string]string)
 		c.report(field, show(given), "must be host:port with a port from 0 to 65535, "+example)
 		return
 	}
-	if port == "0" {
-		return // any free port, so never the same
+	if port == "0" && field == "http.address" {
+		return // any free port; but listeners are told apart by their address
 	}
 	if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
 		host = "every address"

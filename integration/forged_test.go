@@ -22,7 +22,7 @@ func TestForgedAnswer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ answer, want string }{
 		"no progress":  {`{"epoch":1,"version":1}`, "was not carried out"},
-		"another ring": {`{"epoch":2,"version":2}`, "not even the ring has it"},
+		"another ring": {`{"epoch":2,"version":2}`, "the ring does not have it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
 )
 
 const linkedInterval = 3 * time.Second // tickets live for 36s
@@ -180,7 +181,7 @@ func (p *linkedPair) reach(version uint64) (newest uint64) {
 	p.t.Helper()
 	eventually(p.t, fmt.Sprintf("both servers have version %d", version), func() bool {
 		s, err := fleet.Read(p.t.Context(), p.client, fleet.NewLayout("", "www"))
-		if err != nil || len(s.Nodes) != 2 || len(s.Behind(1, version)) != 0 {
+		if err != nil || len(s.Nodes) != 2 || len(s.Behind(nil, keyring.Info{Epoch: 1, Version: version})) != 0 {
 			return false
 		}
 		newest = max(s.Nodes[0].Version, s.Nodes[1].Version)

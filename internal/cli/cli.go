@@ -54,6 +54,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		Use:           "stekring",
 		Short:         "One ring of TLS session ticket keys for a whole fleet",
 		Long:          "stekring shares TLS session ticket keys among a fleet through etcd, rotates them,\nand swaps them into running listeners. Try it: stekring demo",
+		Version:       build(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,7 +100,11 @@ func load(cmd *cobra.Command, dev bool) (*config.Config, error) {
 			file = defaultConfig
 		}
 	}
-	return config.Load(file, cmd.Flags(), dev)
+	cfg, err := config.Load(file, cmd.Flags(), dev)
+	if err != nil && file == "" {
+		return nil, fmt.Errorf("no --config given, and no %s here:\n%w", defaultConfig, err)
+	}
+	return cfg, err
 }
 
 // logger writes to stderr as a configuration says.

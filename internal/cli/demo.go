@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,14 +25,17 @@ func demoCmd() *cobra.Command {
 			case o.Nodes < 1 || o.Nodes > 100:
 				return usage("--nodes %d: must be 1 to 100", o.Nodes)
 			case o.Interval < demo.MinInterval || o.Interval > 14*time.Hour:
-				return usage("--interval %v: must be %v to 14h, as a ticket lives 12 of them", o.Interval, demo.MinInterval)
+				return usage("--interval %v: must be %v to 14h: a failover takes that long, and a ticket lives 12 intervals", o.Interval, demo.MinInterval)
 			case o.Duration < 0:
 				return usage("--duration %v: must not be negative; 0 is until interrupted", o.Duration)
 			case output != "table" && output != "json":
 				return usage("--output %q: want table or json", output)
 			}
 			o.JSON, o.Out = output == "json", cmd.OutOrStdout()
-			return demo.Run(cmd.Context(), o)
+			// A terminal that goes away must not leave the demo's files.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+			defer stop()
+			return demo.Run(ctx, o)
 		},
 	}
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 3, "how many nodes")

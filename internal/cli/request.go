@@ -76,7 +76,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 	defer f.close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), requestTime)
 	defer cancel()
-	before, _, err := f.ring(ctx) // out of reach, or no ring, is said before anything is asked
+	before, fleetBefore, err := f.ring(ctx) // out of reach, or no ring, is said before anything is asked
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,8 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 	key := f.layout.Request(strings.ToLower(rand.Text()))
 	return election.Hold(ctx, f.client, requestTime, func(s *concurrency.Session) error {
 		if _, err := s.Client().Put(s.Ctx(), key, string(b), clientv3.WithLease(s.Lease())); err != nil {
-			return f.unreachable(cmd.Context(), err)
+			return &exitError{exitUnreachable, fmt.Errorf("%s: %w; etcd may have it and a leader carry it out: see stekring status before you ask again",
+				q.Op, f.unreachable(cmd.Context(), err))}
 		}
 		answer, err := f.answer(s.Ctx(), key)
 		switch {
@@ -97,7 +98,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 		case answer.Refused != "":
 			return fmt.Errorf("%s refused: %s", q.Op, plain(answer.Refused))
 		}
-		return f.confirm(s.Ctx(), cmd, q.Op, before, *answer)
+		return f.confirm(s.Ctx(), cmd, q.Op, before, fleetBefore.Nodes, *answer)
 	})
 }
 
@@ -117,27 +118,28 @@ func (f *fleetClient) answer(ctx context.Context, key string) (*fleet.Answer, er
 	}
 }
 
-// confirm waits until the ring is what the answer says, and every live node
-// reports it. Anyone who can write to etcd can write an answer; only who has the
-// KEK can write a ring, so it is the ring that is believed.
-func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string, before keyring.Info, a fleet.Answer) error {
+// confirm waits until the ring is what the answer says, and every node reports it
+// that was alive before or is now. Anyone who can write to etcd can write an
+// answer; only who has the KEK can write a ring, so it is the ring that is
+// believed.
+func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string, before keyring.Info, nodes []fleet.Node, a fleet.Answer) error {
 	want := keyring.Info{Epoch: a.Epoch, Version: a.Version}
 	if want.Compare(before) <= 0 || op == fleet.Revoke && want.Epoch <= before.Epoch {
 		return fmt.Errorf("%s was not carried out: the answer names epoch %d version %d, which is not after epoch %d version %d; "+
 			"somebody else writes to etcd", op, a.Epoch, a.Version, before.Epoch, before.Version)
 	}
-	behind := "not even the ring has it"
+	code, behind := exitFailed, "the ring does not have it"
 	for {
 		if info, s, err := f.ring(ctx); err == nil && info.Compare(want) >= 0 {
-			ids := s.Behind(a.Epoch, a.Version)
+			ids := s.Behind(nodes, want)
 			if len(ids) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "epoch %d version %d on %d nodes\n", a.Epoch, a.Version, len(s.Nodes))
 				return nil
 			}
-			behind = "these nodes do not report it: " + strings.Join(ids, ", ")
+			code, behind = exitUnhealthy, "these nodes do not report it, and may go on with what they had: "+plain(strings.Join(ids, ", "))
 		}
 		if election.Sleep(ctx, 50*time.Millisecond) != nil {
-			return fmt.Errorf("%s was answered with epoch %d version %d, but after %v %s", op, a.Epoch, a.Version, requestTime, behind)
+			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but after %v %s", op, a.Epoch, a.Version, requestTime, behind)}
 		}
 	}
 }

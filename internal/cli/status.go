@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,6 +40,9 @@ func statusCmd() *cobra.Command {
 			if !ok {
 				return usage("--output %q: want table, json or yaml", output)
 			}
+			if watch && check {
+				return usage("--watch never ends, and --check is for the exit code: give one of them")
+			}
 			f, err := open(cmd)
 			if err != nil {
 				return err
@@ -51,10 +56,13 @@ func statusCmd() *cobra.Command {
 					}
 					err = print(cmd.OutOrStdout(), st)
 				}
-				if err == nil && check {
-					err = unhealthy(st, time.Now())
+				if check {
+					err = checked(st, err)
 				}
-				if !watch || cmd.Context().Err() != nil {
+				switch {
+				case watch && cmd.Context().Err() != nil:
+					return nil
+				case !watch:
 					return err
 				}
 				if err != nil {
@@ -92,7 +100,7 @@ func open(cmd *cobra.Command) (*fleetClient, error) {
 	f := &fleetClient{cfg: cfg, layout: fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring), kek: seal.Plaintext()}
 	if cfg.Seal.KEKFile != "" {
 		if f.kek, err = seal.LoadKEK(cfg.Seal.KEKFile); err != nil {
-			return nil, &exitError{exitUsage, err}
+			return nil, &exitError{exitUsage, fmt.Errorf("seal.kek_file: %w", err)}
 		}
 	}
 	if f.client, err = daemon.Client(cfg.Etcd, zap.NewNop()); err != nil {
@@ -116,12 +124,8 @@ func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
 func (f *fleetClient) unreachable(ctx context.Context, err error) error {
 	why := []string{err.Error()}
 	for _, e := range f.cfg.Etcd.Endpoints {
-		_, host, _ := strings.Cut(e, "://")
-		d := net.Dialer{Timeout: time.Second}
-		if c, derr := d.DialContext(ctx, "tcp", host); derr != nil {
-			why = append(why, derr.Error())
-		} else {
-			_ = c.Close()
+		if err := f.knock(ctx, e); err != nil {
+			why = append(why, err.Error())
 		}
 	}
 	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
@@ -134,10 +138,13 @@ func (f *fleetClient) openRing(ctx context.Context) (*keyring.Ring, fleet.Snapsh
 		return nil, s, err
 	}
 	if s.RingRev == 0 {
-		return nil, s, &exitError{exitUnhealthy, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())}
+		return nil, s, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())
 	}
 	r, err := f.kek.Open(f.layout.Ring(), s.Ring)
-	return r, s, err
+	if err != nil {
+		return nil, s, fmt.Errorf("the ring at %s: %w", f.layout.Ring(), err)
+	}
+	return r, s, nil
 }
 
 // ring is openRing for who needs no keys.
@@ -147,6 +154,28 @@ func (f *fleetClient) ring(ctx context.Context) (keyring.Info, fleet.Snapshot, e
 		return keyring.Info{}, s, err
 	}
 	return r.Info(), s, nil
+}
+
+// knock connects to an endpoint, with the TLS of the configuration.
+func (f *fleetClient) knock(ctx context.Context, endpoint string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, host, _ := strings.Cut(endpoint, "://")
+	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
+	if err != nil {
+		return err
+	}
+	var d interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if config != nil {
+		d = &tls.Dialer{Config: config}
+	}
+	c, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return fmt.Errorf("%s: %w", endpoint, err)
+	}
+	return c.Close()
 }
 
 func (f *fleetClient) status(ctx context.Context) (fleet.Status, error) {
@@ -167,11 +196,21 @@ func plain(s string) string {
 	}, s)
 }
 
-// unhealthy says what an operator should look at.
-func unhealthy(s fleet.Status, now time.Time) error {
+// checked says what an operator should look at, if the status could be read.
+func checked(s fleet.Status, err error) error {
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit): // out of reach is no verdict
+		return err
+	case err != nil:
+		return &exitError{exitUnhealthy, err}
+	}
 	var bad []error
+	now := time.Now()
 	if s.Leader.ID == "" {
 		bad = append(bad, errors.New("nobody leads"))
+	} else if !slices.ContainsFunc(s.Nodes, func(n fleet.NodeStatus) bool { return n.Leader }) {
+		bad = append(bad, fmt.Errorf("%s leads and does not report", plain(s.Leader.ID)))
 	}
 	if late := now.Sub(s.NextRotation); !s.NextRotation.IsZero() && late > max(time.Minute, s.Policy.Interval/10) {
 		bad = append(bad, fmt.Errorf("the rotation is %v overdue", late.Round(time.Second)))

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ import (
 )
 
 // drain is how long connections may finish after a stop.
-const drain = 4 * time.Second
+const drain = 3 * time.Second
 
 // devListener is what --dev serves if the file names nothing else.
 const devListener = "127.0.0.1:8443"
@@ -46,7 +47,7 @@ type Options struct {
 // Run runs a node until ctx ends, then resigns, drains and returns nil within
 // five seconds. It serves TLS at once, with or without etcd.
 func Run(ctx context.Context, cfg *config.Config, o Options) error {
-	log := o.Log
+	log, asRead := o.Log, *cfg
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
@@ -86,7 +87,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	log.Info("starting", zap.String("ring", cfg.Ring), zap.String("node", rot.Status().ID),
-		zap.Strings("etcd", cfg.Etcd.Endpoints), zap.Stringer("kek", kek), zap.String("version", o.Build))
+		zap.Strings("endpoints", cfg.Etcd.Endpoints), zap.Stringer("kek", kek), zap.String("build", o.Build))
 
 	var ready atomic.Bool
 	var wg, web sync.WaitGroup
@@ -134,22 +135,27 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 				continue
 			}
 			_ = o.Level.UnmarshalText([]byte(next.Log.Level))
-			log.Info("reloaded", zap.Strings("changes that need a restart", needRestart(cfg, next)))
+			log.Info("reloaded", zap.Strings("needs_restart", needRestart(asRead, cfg.Seal.KEKFile, kek, next)))
 		}
 	}
 }
 
 // needRestart names the parts of a configuration that a running node keeps.
-func needRestart(old, next *config.Config) (parts []string) {
+func needRestart(old config.Config, kekFile string, kek *seal.KEK, next *config.Config) (parts []string) {
+	if now, err := seal.LoadKEK(kekFile); err == nil && now.String() != kek.String() {
+		parts = append(parts, "the content of seal.kek_file")
+	}
 	for name, pair := range map[string][2]any{
 		"ring": {old.Ring, next.Ring}, "node_id": {old.NodeID, next.NodeID}, "etcd": {old.Etcd, next.Etcd},
 		"rotation": {old.Rotation, next.Rotation}, "election": {old.Election, next.Election}, "seal": {old.Seal, next.Seal},
 		"outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
+		"log.format": {old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			parts = append(parts, name)
 		}
 	}
+	slices.Sort(parts)
 	return parts
 }
 
@@ -172,7 +178,7 @@ func develop(ctx context.Context, cfg *config.Config, log *zap.Logger) (closeAll
 		}
 		cfg.Etcd.Endpoints = []string{s.Endpoint}
 		closeAll = func() { s.Close(); _ = os.RemoveAll(dir) }
-		log.Warn("development only: etcd in this process, gone when it ends", zap.String("etcd", s.Endpoint))
+		log.Warn("development only: etcd in this process, gone when it ends", zap.String("endpoint", s.Endpoint))
 	}
 	if cfg.Seal.KEKFile == "" {
 		log.Warn("development only: a KEK in memory, which no other process has")
@@ -191,27 +197,37 @@ func Client(c config.Etcd, log *zap.Logger) (*clientv3.Client, error) {
 		}
 		o.Password = strings.TrimSpace(string(b))
 	}
-	if len(c.Endpoints) > 0 && strings.HasPrefix(c.Endpoints[0], "https://") {
-		o.TLS = &tls.Config{}
-		if c.CAFile != "" {
-			pem, err := os.ReadFile(c.CAFile)
-			if err != nil {
-				return nil, fmt.Errorf("daemon: etcd.ca_file: %w", err)
-			}
-			o.TLS.RootCAs = x509.NewCertPool()
-			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("daemon: etcd.ca_file %s: no certificate in it", c.CAFile)
-			}
-		}
-		if c.CertFile != "" {
-			pair, err := loadKeypair(c.CertFile, c.KeyFile, log)
-			if err != nil {
-				return nil, fmt.Errorf("daemon: etcd.cert_file: %w", err)
-			}
-			o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get(), nil }
-		}
+	var err error
+	if o.TLS, err = TLS(c, log); err != nil {
+		return nil, err
 	}
 	return etcd.Dial(o)
+}
+
+// TLS returns how to speak to the etcd of a configuration; nil is in clear.
+func TLS(c config.Etcd, log *zap.Logger) (*tls.Config, error) {
+	if len(c.Endpoints) == 0 || !strings.HasPrefix(c.Endpoints[0], "https://") {
+		return nil, nil
+	}
+	t := &tls.Config{}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("daemon: etcd.ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("daemon: etcd.ca_file %s: no certificate in it", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := loadKeypair(c.CertFile, c.KeyFile, log)
+		if err != nil {
+			return nil, fmt.Errorf("daemon: etcd.cert_file: %w", err)
+		}
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get(), nil }
+	}
+	return t, nil
 }
 
 // quiet is for what clients do wrong, which is not the operator's business.

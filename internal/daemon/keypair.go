@@ -21,6 +21,7 @@ type keypair struct {
 	mu     sync.Mutex   // held by the one that looks at the files
 	stamps [2]time.Time // of the files that cert was read from
 	next   time.Time    // when to look at them again
+	broken string       // why they could not be read last time
 }
 
 // loadKeypair reads the files for the first time.
@@ -63,10 +64,14 @@ func (k *keypair) get() *tls.Certificate {
 func (k *keypair) reload(stamps [2]time.Time) {
 	cert, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
 	if err != nil { // and try again, even if nothing changes
+		if err.Error() == k.broken {
+			return
+		}
+		k.broken = err.Error()
 		k.log.Error("certificate not reloaded; keeping the last good one", zap.String("cert_file", k.certFile), zap.Error(err))
 		return
 	}
-	k.stamps = stamps
+	k.stamps, k.broken = stamps, ""
 	k.cert.Store(&cert)
 	k.log.Info("certificate reloaded", zap.String("cert_file", k.certFile))
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/devcert"
@@ -98,7 +99,8 @@ func (f *front) prepare(l config.Listener) (*content, error) {
 				p.SetXForwarded()
 				p.Out.Host = p.In.Host
 			},
-			ErrorLog: zap.NewStdLog(f.log),
+			ErrorLog:     quiet(f.log),
+			ErrorHandler: badGateway(f.log, l.Upstream),
 		}
 	}
 	if l.CertFile == "" { // only --dev comes here without one
@@ -116,6 +118,20 @@ func (f *front) prepare(l config.Listener) (*content, error) {
 	}
 	_, err = c.config()
 	return c, err
+}
+
+// badGateway answers for an upstream that does not, and says so once a second
+// at most.
+func badGateway(log *zap.Logger, upstream string) func(http.ResponseWriter, *http.Request, error) {
+	log = log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, time.Second, 1, 0)
+	}))
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if r.Context().Err() == nil { // the client is still there
+			log.Warn("upstream does not answer", zap.String("upstream", upstream), zap.Error(err))
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	}
 }
 
 // apply makes the listeners those of the configuration. Addresses that stay keep
@@ -139,7 +155,7 @@ func (f *front) apply(want []config.Listener) error {
 			ln, err := net.Listen("tcp", l.Address)
 			if err != nil {
 				undo()
-				return fmt.Errorf("daemon: listening: %w", err)
+				return fmt.Errorf("daemon: listeners: %w", err)
 			}
 			opened[l.Address] = ln
 		}

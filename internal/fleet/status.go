@@ -87,12 +87,19 @@ func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
 	return st
 }
 
-// Behind returns the ids of live nodes that have not reached a version of an
-// epoch.
-func (s Snapshot) Behind(epoch, version uint64) (ids []string) {
+// Behind returns the ids of nodes that have not reported a ring as new as want:
+// of those that are alive, and of those that were.
+func (s Snapshot) Behind(were []Node, want keyring.Info) (ids []string) {
+	state := map[string]keyring.Info{}
+	for _, n := range were {
+		state[n.ID] = keyring.Info{}
+	}
 	for _, n := range s.Nodes {
-		if n.Info().Compare(keyring.Info{Epoch: epoch, Version: version}) < 0 {
-			ids = append(ids, n.ID)
+		state[n.ID] = n.Info()
+	}
+	for id, info := range state {
+		if info.Compare(want) < 0 {
+			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)

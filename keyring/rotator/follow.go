@@ -116,6 +116,7 @@ func (r *Rotator) followOnce(ctx context.Context) error {
 // look reads the ring from etcd, linearizably. It returns the revision, and
 // whether it found what the watch had not brought.
 func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error) {
+	r.Ring() // so that what has expired is noticed where no client comes by
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	gctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), fleet.Timeout)
@@ -230,7 +231,11 @@ func (r *Rotator) refused(s sighting) {
 	if quiet {
 		return
 	}
-	r.log.Error("ring in etcd refused; keeping the last good one", zap.String("key", r.path.Ring()),
+	instead := "the last good ring"
+	if !r.view.known() {
+		instead = "an own key"
+	}
+	r.log.Error("ring in etcd refused", zap.String("serving_with", instead), zap.String("key", r.path.Ring()),
 		zap.Int64("revision", s.rev), zap.Error(s.refuse))
 }
 
@@ -249,7 +254,7 @@ func (r *Rotator) linked(err error) {
 		if was != nil {
 			return
 		}
-		r.log.Warn("etcd does not answer; serving with what is known", zap.Error(err))
+		r.log.Warn("etcd does not answer; serving with what is known", zap.Strings("endpoints", r.cfg.Client.Endpoints()), zap.Error(err))
 	case was != nil:
 		r.log.Info("etcd answers again")
 	default:

@@ -135,7 +135,7 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 		answer.Epoch, answer.Version = info.Epoch, info.Version
 		puts = append(puts, clientv3.OpPut(r.path.Ring(), string(rec)))
 	}
-	fields := []zap.Field{zap.String("what", d.why), zap.Uint64("epoch", info.Epoch), zap.Uint64("version", info.Version)}
+	var fields []zap.Field
 	if q := d.request; q != nil {
 		conds = append(conds, clientv3.Compare(clientv3.ModRevision(q.Key), "=", q.Rev))
 		answered := *q
@@ -145,7 +145,7 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 			return err
 		}
 		puts = append(puts, clientv3.OpPut(q.Key, string(b), clientv3.WithIgnoreLease()))
-		fields = append(fields, zap.String("by", q.By), zap.String("reason", q.Reason), zap.String("refused", d.refused))
+		fields = append(fields, zap.String("op", q.Op), zap.String("by", q.By), zap.String("reason", q.Reason))
 	}
 	tctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), fleet.Timeout)
 	defer cancel()
@@ -157,7 +157,7 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 		return errLost
 	}
 	if d.ring == nil {
-		r.log.Warn("request refused", fields...)
+		r.log.Warn("request refused", append(fields, zap.String("why", d.refused))...)
 		return nil
 	}
 	if d.turned {
@@ -165,7 +165,12 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 		r.rotated++
 		r.mu.Unlock()
 	}
-	r.log.Info("ring written", fields...)
+	level := zap.InfoLevel
+	if d.why != "rotated" {
+		level = zap.WarnLevel
+	}
+	r.log.Log(level, "ring written", append(fields, zap.String("what", d.why),
+		zap.Uint64("epoch", info.Epoch), zap.Uint64("version", info.Version))...)
 	r.observe(rec, resp.Header.Revision, resp.Header.Revision)
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 var (
 	// ErrUnknownKEK means sealed under a KEK that is not here. Leave the record
 	// to those who have it.
-	ErrUnknownKEK = errors.New("seal: sealed under an unknown KEK")
+	ErrUnknownKEK = errors.New("seal: unknown KEK")
 	// ErrFormat means of a later format. Leave the record to later versions.
 	ErrFormat = errors.New("seal: a later format")
 	// ErrForged means that nobody who has the KEK wrote it, or that it was
@@ -84,7 +84,7 @@ func (k *KEK) Open(path string, rec []byte) (*keyring.Ring, error) {
 	}
 	i := slices.Index(k.ids, id)
 	if i < 0 {
-		return nil, fmt.Errorf("%w: sealed under %s, have %s", ErrUnknownKEK, id, k)
+		return nil, fmt.Errorf("%w: %s, have %s; add it to this node's KEK file", ErrUnknownKEK, id, k)
 	}
 	head := header(id)
 	body := rec[len(head):]
