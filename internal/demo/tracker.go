@@ -36,9 +36,8 @@ type tracker struct {
 
 // version is one committed ring, as the nodes came to have it.
 type version struct {
-	info   keyring.Info
-	leader string
-	at     map[string]time.Time // when each node applied it
+	info keyring.Info
+	at   map[string]time.Time // when each node applied it
 }
 
 func newTracker(d *demo) *tracker {

@@ -25,7 +25,7 @@ const (
 var (
 	// ErrUnknownKEK means sealed under a KEK that is not here. Leave the record
 	// to those who have it.
-	ErrUnknownKEK = errors.New("seal: unknown KEK")
+	ErrUnknownKEK = errors.New("seal: sealed under an unknown KEK")
 	// ErrFormat means of a later format. Leave the record to later versions.
 	ErrFormat = errors.New("seal: a later format")
 	// ErrForged means that nobody who has the KEK wrote it, or that it was

@@ -96,7 +96,7 @@ func TestUnknownKEK(t *testing.T) {
 	for name, k := range map[string]*KEK{"another": testKEK(t, 1), "others": testKEK(t, 1, 2), "fresh": NewKEK()} {
 		mustRefuse(t, name, k, path, rec, ErrUnknownKEK)
 		_, err := k.Open(path, rec)
-		if want := "sealed under test-0, have " + k.String(); !strings.Contains(err.Error(), want) {
+		if want := "test-0, have " + k.String(); !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: Open = %v, want it to say %q", name, err, want)
 		}
 	}
