@@ -71,25 +71,28 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 	}
 	var owed clientv3.LeaseID
 	for pause := minBackoff; ; {
-		if owed != 0 {
-			// etcd may have kept it through an outage, and our key with it,
-			// which would have us wait for ourselves.
-			_ = revoke(ctx, c.Client, owed)
-		}
 		var err error
 		var led time.Duration
-		owed, err = hold(ctx, c.Client, c.TTL, func(s *concurrency.Session) error {
-			term, err := c.campaign(s)
-			if err != nil {
+		if owed != 0 {
+			// etcd may have kept it through an outage, and our key with it,
+			// which would have us wait for ourselves. It is not to be
+			// forgotten before etcd is there to hear of it.
+			err = revoke(ctx, c.Client, owed)
+		}
+		if err == nil {
+			owed, err = hold(ctx, c.Client, c.TTL, func(s *concurrency.Session) error {
+				term, err := c.campaign(s)
+				if err != nil {
+					return err
+				}
+				start := time.Now()
+				log.Info("elected", zap.Int64("term", term.rev))
+				err = c.serve(s, term, lead)
+				log.Info("term over", zap.Int64("term", term.rev), zap.Error(err))
+				led = time.Since(start)
 				return err
-			}
-			start := time.Now()
-			log.Info("elected", zap.Int64("term", term.rev))
-			err = c.serve(s, term, lead)
-			log.Info("term over", zap.Int64("term", term.rev), zap.Error(err))
-			led = time.Since(start)
-			return err
-		})
+			})
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
