@@ -28,7 +28,7 @@ var arrows = map[string]struct {
 	"internal/devcert":       {"", false},
 	"internal/metrics":       {"keyring/rotator", true},
 	"internal/daemon":        {"config internal/devcert internal/etcd internal/metrics keyring/rotator keyring/seal tlsbind", true},
-	"internal/demo":          {"config internal/daemon internal/devcert internal/etcd keyring keyring/rotator keyring/seal tlsbind", true},
+	"internal/demo":          {"config internal/daemon internal/devcert internal/etcd internal/fleet keyring keyring/rotator keyring/seal tlsbind", true},
 	"internal/cli":           {"config election internal/daemon internal/demo internal/fleet keyring keyring/seal", true},
 	"integration":            {"", true},
 }

@@ -95,7 +95,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer cancel()
 	t := newTracker(d)
 	c := newClients(d, t)
+	client, err := etcd.Dial(etcd.Options{Endpoints: []string{d.etcd.Endpoint}})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
 	var wg sync.WaitGroup
+	wg.Go(func() { t.follow(ctx, client) })
 	wg.Go(func() { c.run(ctx) })
 	var over <-chan time.Time
 	if o.Duration > 0 {

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
 )
@@ -17,6 +20,7 @@ type tracker struct {
 	demo     *demo
 	statuses []rotator.Status // by place; ID "" is down
 
+	history  chan keyring.Info // every version, as etcd has it
 	versions map[uint64]*version
 	next     uint64 // the version to announce next
 	leader   string
@@ -41,11 +45,39 @@ type version struct {
 }
 
 func newTracker(d *demo) *tracker {
-	return &tracker{demo: d, statuses: make([]rotator.Status, len(d.places)), versions: map[uint64]*version{}, next: 1}
+	return &tracker{demo: d, statuses: make([]rotator.Status, len(d.places)), history: make(chan keyring.Info, 1024),
+		versions: map[uint64]*version{}, next: 1}
+}
+
+// follow fills the history until ctx ends. Between two looks at the nodes more
+// than one version may have come and gone.
+func (t *tracker) follow(ctx context.Context, c *clientv3.Client) {
+	path := fleet.NewLayout("", ringName).Ring()
+	for r := range c.Watch(ctx, path, clientv3.WithRev(1)) {
+		for _, ev := range r.Events {
+			if ring, err := t.demo.kek.Open(path, ev.Kv.Value); err == nil {
+				t.history <- ring.Info()
+			}
+		}
+	}
+}
+
+// version returns what is known of a version, which may be nothing yet.
+func (t *tracker) version(number uint64) *version {
+	v := t.versions[number]
+	if v == nil {
+		v = &version{at: map[string]time.Time{}}
+		t.versions[number] = v
+	}
+	return v
 }
 
 // look notes what has changed since the last look, and announces it.
 func (t *tracker) look(ctx context.Context, now time.Time) {
+	for len(t.history) > 0 {
+		info := <-t.history
+		t.version(info.Version).info = info
+	}
 	lowest, epochs := uint64(0), []uint64{}
 	for i, p := range t.demo.places {
 		n := p.live()
@@ -58,13 +90,11 @@ func (t *tracker) look(ctx context.Context, now time.Time) {
 		if s.Leader && s.Term > t.term {
 			t.elected(s)
 		}
-		v := t.versions[s.Info.Version]
-		if v == nil {
-			v = &version{info: s.Info, at: map[string]time.Time{}}
-			t.versions[s.Info.Version] = v
-		}
-		if v.at[s.ID].IsZero() {
-			v.at[s.ID] = s.Applied
+		// Who has a version has had all before it.
+		for number := t.next; number <= s.Info.Version; number++ {
+			if v := t.version(number); v.at[s.ID].IsZero() {
+				v.at[s.ID] = s.Applied
+			}
 		}
 		if lowest == 0 || s.Info.Version < lowest {
 			lowest = s.Info.Version
@@ -72,10 +102,7 @@ func (t *tracker) look(ctx context.Context, now time.Time) {
 		epochs = append(epochs, s.Info.Epoch)
 	}
 	t.settle(epochs, now)
-	if t.next == 1 && lowest > 1 {
-		t.next = lowest // the first look came late
-	}
-	for ; t.next <= lowest; t.next++ {
+	for ; t.next <= lowest && t.version(t.next).info.Version != 0; t.next++ {
 		t.announce(t.next, now)
 	}
 	if !t.killAt.IsZero() && now.After(t.killAt) {
@@ -95,11 +122,8 @@ func (t *tracker) elected(s rotator.Status) {
 
 // announce tells of a version that every live node has.
 func (t *tracker) announce(number uint64, now time.Time) {
-	v := t.versions[number]
-	delete(t.versions, number-1) // nobody reports it any more
-	if v == nil {
-		return // every node went from the one before to the one after between two looks
-	}
+	v := t.version(number)
+	delete(t.versions, number)
 	var first, last time.Time
 	for _, at := range v.at {
 		if first.IsZero() || at.Before(first) {
