@@ -191,6 +191,9 @@ func TestDev(t *testing.T) {
 	if page := fetch(); !strings.Contains(page, "resumed=false\n") || !strings.Contains(page, "local=false\n") {
 		t.Errorf("page:\n%s", page)
 	}
+	if _, body := p.get("/metrics"); !strings.Contains(body, "\nstekring_is_leader") || strings.Contains(body, "\netcd_") {
+		t.Errorf("metrics of etcd among ours, or none of ours:\n%.2000s", body)
+	}
 	p.signal(syscall.SIGHUP)
 	p.hear("reloaded", 1)
 	if page := fetch(); !strings.Contains(page, "resumed=false\n") {

@@ -134,7 +134,9 @@ func (t *tracker) announce(number uint64, now time.Time) {
 		}
 	}
 	for _, at := range v.at {
-		t.applied = append(t.applied, at.Sub(first))
+		if number > 1 { // the first was there before some of the nodes
+			t.applied = append(t.applied, at.Sub(first))
+		}
 	}
 	keys := v.info.Keys
 	t.demo.show.event(rotationEvent{
