@@ -129,7 +129,7 @@ func equal(a, b *Config) bool {
 }
 
 func TestDesign(t *testing.T) {
-	c, err := Load("testdata/design.good.yaml", nil, false)
+	c, err := Load("testdata/full.good.yaml", nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

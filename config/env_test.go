@@ -33,7 +33,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	load := func(fs *pflag.FlagSet) *Config {
 		t.Helper()
-		c, err := Load("testdata/design.good.yaml", fs, false)
+		c, err := Load("testdata/full.good.yaml", fs, false)
 		if err != nil {
 			t.Fatal(err)
 		}

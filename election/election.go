@@ -11,13 +11,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/internal/jitter"
 )
 
 const (
@@ -102,7 +103,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 		if led > maxBackoff {
 			pause = minBackoff
 		}
-		if Sleep(ctx, pause) != nil {
+		if jitter.Sleep(ctx, pause) != nil {
 			return context.Cause(ctx)
 		}
 		pause = min(2*pause, maxBackoff)
@@ -156,7 +157,7 @@ func (t Term) watch(ctx context.Context, c *clientv3.Client) error {
 			}
 			stop()
 		}
-		_ = Sleep(ctx, minBackoff)
+		_ = jitter.Sleep(ctx, minBackoff)
 	}
 	return context.Cause(ctx)
 }
@@ -186,18 +187,4 @@ func Leader(ctx context.Context, kv clientv3.KV, prefix string) (id string, err 
 		return "", ErrNoLeader
 	}
 	return string(r.Kvs[0].Value), nil
-}
-
-// Sleep pauses for a random time between half of d and d, so that processes
-// that fail together do not retry together. It returns ctx's cause if that
-// ends first.
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

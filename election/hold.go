@@ -12,7 +12,8 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 )
 
-// Hold grants a lease of ttl, keeps it alive while it runs f, and revokes it.
+// Hold grants a lease of ttl, rounded up to seconds, within three seconds, keeps
+// it alive while it runs f, revokes it, and returns f's error.
 // The session's context ends with the lease or with ctx, and its client works
 // only as long. Hold waits at most two seconds for the revocation; a lease that
 // etcd could not be told of expires there by itself.

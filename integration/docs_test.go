@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,7 +144,7 @@ func script(t *testing.T, page string, change func(string) string) {
 		}
 	}
 	clone := filepath.Join(t.TempDir(), "stekring")
-	files := exec.Command("sh", "-c", `git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$0"`, clone)
+	files := exec.Command("sh", "-c", `git ls-files -co --exclude-standard -z | tar -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$0"`, clone)
 	files.Dir = ".."
 	if err := os.MkdirAll(clone, 0o755); err != nil {
 		t.Fatal(err)
@@ -168,6 +169,19 @@ func script(t *testing.T, page string, change func(string) string) {
 func TestDocsTutorialRuns(t *testing.T) {
 	t.Parallel()
 	script(t, "../docs/tutorial.md", func(b string) string { return b })
+}
+
+func TestDocsKEKRuns(t *testing.T) {
+	t.Parallel()
+	first := true
+	script(t, "../docs/how-to/kek.md", func(b string) string {
+		if first { // what a node has already
+			first = false
+			b = fmt.Sprintf("PATH=%s:$PATH\nstekring keygen --out kek\ncp kek old\n%s", filepath.Dir(binary), b)
+		}
+		return b + "printf 'ring: x\netcd: {endpoints: [http://127.0.0.1:1]}\nseal: {kek_file: kek}\n' > v.yaml\nstekring validate --config v.yaml\n" +
+			"if [ $(wc -l < kek) = 1 ] && cmp -s kek old; then echo the old key is left; exit 1; fi\n"
+	})
 }
 
 func TestDocsReadmeRuns(t *testing.T) {

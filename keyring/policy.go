@@ -83,7 +83,7 @@ func (p Policy) sealing() time.Duration { return max(2*p.Interval, p.TicketLifet
 func (p Policy) Settle() time.Duration { return min(2*time.Minute, p.Interval/2) }
 
 // First returns a ring of fresh keys. Epoch 0 is for a ring that is never
-// stored.
+// stored. It does not validate p; Marshal does.
 func (p Policy) First(epoch, version uint64, now time.Time) *Ring {
 	r := &Ring{info: Info{Epoch: epoch, Version: version, Rotated: stamp(now), Policy: p}}
 	r.add(Key{Role: Active, Created: stamp(now), Activated: stamp(now)}, nil)

@@ -90,7 +90,8 @@ func (i Info) Compare(j Info) int {
 
 // Ring is a set of keys of which one seals and all open. It is immutable and
 // safe for concurrent use. It prints as its [Info], with every verb, and so it
-// does in JSON and in zap and slog fields.
+// does in JSON and in zap and slog fields. Rings come from a Policy, Parse or
+// Join; the zero Ring is none.
 type Ring struct {
 	info   Info
 	secret []secret // secret[i] belongs to info.Keys[i]
@@ -147,7 +148,8 @@ func Join(seal, open *Ring) *Ring {
 // the same pointer means the same keys.
 type Source interface{ Ring() *Ring }
 
-// Static is a Source of one ring that never changes, for tests and examples.
+// Static is a Source of one ring that never changes, for tests and examples. The
+// ring must not be nil.
 func Static(r *Ring) Source { return static{r} }
 
 type static struct{ ring *Ring }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stekring/stekring/keyring"
@@ -51,14 +52,22 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	etcd, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(*endpoints, ",")})
+	log, err := zap.NewProduction()
+	if err != nil {
+		return err
+	}
+	etcd, err := clientv3.New(clientv3.Config{
+		Endpoints:         strings.Split(*endpoints, ","), // and TLS, for https
+		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
+		Logger: zap.NewNop(), // the rotator says what matters
+	})
 	if err != nil {
 		return err
 	}
 	defer etcd.Close() // Run has returned by then
 
 	rot, err := rotator.New(rotator.Config{
-		Client: etcd, Ring: "www", KEK: kek, TTL: *ttl,
+		Client: etcd, Ring: "www", KEK: kek, TTL: *ttl, Log: log,
 		Policy: keyring.Policy{Interval: *interval, TicketLifetime: 12 * *interval},
 	})
 	if err != nil {

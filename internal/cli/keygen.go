@@ -23,7 +23,7 @@ func keygenCmd() *cobra.Command {
 			}
 			f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("%s exists and is not overwritten: with a lost KEK goes the ring", out)
+				return fmt.Errorf("%s exists and is not overwritten: losing a KEK loses the ring", out)
 			}
 			if err != nil {
 				return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stekring/stekring/election"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring"
 )
 
@@ -112,7 +113,7 @@ func (f *fleetClient) answer(ctx context.Context, key string) (*fleet.Answer, er
 				}
 			}
 		}
-		if err := election.Sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := jitter.Sleep(ctx, 50*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +139,7 @@ func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string
 			}
 			code, behind = exitUnhealthy, "these nodes do not report it, and may go on with what they had: "+plain(strings.Join(ids, ", "))
 		}
-		if election.Sleep(ctx, 50*time.Millisecond) != nil {
+		if jitter.Sleep(ctx, 50*time.Millisecond) != nil {
 			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but after %v %s", op, a.Epoch, a.Version, requestTime, behind)}
 		}
 	}

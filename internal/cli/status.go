@@ -217,13 +217,13 @@ func checked(s fleet.Status, err error) error {
 	}
 	for _, n := range s.Nodes {
 		if n.LagMS > 5000 {
-			bad = append(bad, fmt.Errorf("%s is at version %d, the ring at %d", n.ID, n.Version, s.Version))
+			bad = append(bad, fmt.Errorf("%s is at version %d, the ring at %d", plain(n.ID), n.Version, s.Version))
 		}
 		if n.Local {
-			bad = append(bad, fmt.Errorf("%s seals with its own key", n.ID))
+			bad = append(bad, fmt.Errorf("%s seals with its own key", plain(n.ID)))
 		}
 		if n.Problem != "" {
-			bad = append(bad, fmt.Errorf("%s: %s", n.ID, n.Problem))
+			bad = append(bad, fmt.Errorf("%s: %s", plain(n.ID), plain(n.Problem)))
 		}
 	}
 	if len(bad) == 0 {
@@ -254,7 +254,7 @@ func statusTable(out io.Writer, s fleet.Status) error {
 			leader += "\tfor " + span(now.Sub(s.Leader.Since))
 		}
 	}
-	fmt.Fprintf(w, "%s\n\nKEY\tROLE\tAGE\tACTIVE SINCE\tDROPPED\n", leader)
+	fmt.Fprintf(w, "%s\n\nKEY\tROLE\tAGE\tACTIVE SINCE\tDROPS\n", leader)
 	for _, k := range s.Keys {
 		active := "-"
 		if !k.Activated.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (d *demo) summary(t *tracker, c *crowd) summaryEvent {
 		if len(t.applied) == 0 {
 			return 0
 		}
-		return ms(t.applied[int(q*float64(len(t.applied)-1))])
+		return ms(t.applied[int(math.Ceil(q*float64(len(t.applied))))-1])
 	}
 	return summaryEvent{
 		Event: "summary", Nodes: d.Nodes, Seconds: seconds(time.Since(d.start)),

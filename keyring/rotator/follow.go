@@ -11,8 +11,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"github.com/stekring/stekring/election"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/seal"
 )
@@ -50,7 +50,7 @@ func (r *Rotator) follow(ctx context.Context) {
 			wait = 100 * time.Millisecond
 		}
 		r.log.Debug("watch over", zap.Error(err))
-		_ = election.Sleep(ctx, wait)
+		_ = jitter.Sleep(ctx, wait)
 		wait = min(2*wait, r.retry())
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stekring/stekring/election"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring"
 )
 
@@ -66,7 +67,7 @@ func (r *Rotator) lead(ctx context.Context, term election.Term) error {
 			return err
 		case err != nil:
 			r.log.Warn("leading: will try again", zap.Error(err))
-			if err := election.Sleep(ctx, wait); err != nil {
+			if err := jitter.Sleep(ctx, wait); err != nil {
 				return err
 			}
 			wait = min(2*wait, r.retry())
@@ -188,7 +189,7 @@ func (r *Rotator) hear(ctx context.Context, asked chan<- struct{}) {
 			}
 		}
 		cancel()
-		_ = election.Sleep(ctx, 200*time.Millisecond)
+		_ = jitter.Sleep(ctx, 200*time.Millisecond)
 	}
 }
 

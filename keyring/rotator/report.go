@@ -11,6 +11,7 @@ import (
 
 	"github.com/stekring/stekring/election"
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring"
 )
 
@@ -26,10 +27,10 @@ type Status struct {
 	Sealing  string       `json:"sealing"`          // id of the key that seals now
 	Local    bool         `json:"local"`            // it is this node's own
 	Leader   bool         `json:"leader"`
-	Term     int64        `json:"term,omitempty"`
-	Since    time.Time    `json:"since,omitzero"` // when the term began
-	Rotated  uint64       `json:"rotated"`        // rotations this node has committed, revokes included
-	Problem  string       `json:"problem,omitempty"`
+	Term     int64        `json:"term,omitempty"`    // the etcd revision at which it began
+	Since    time.Time    `json:"since,omitzero"`    // when the term began
+	Rotated  uint64       `json:"rotated"`           // rotations this node has committed, revokes included
+	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, or why its ring is refused
 	Observer bool         `json:"observer"`
 }
 
@@ -91,7 +92,7 @@ func (r *Rotator) report(ctx context.Context) {
 		})
 		if ctx.Err() == nil {
 			r.log.Debug("report lapsed", zap.Error(err))
-			_ = election.Sleep(ctx, wait)
+			_ = jitter.Sleep(ctx, wait)
 		}
 	}
 }

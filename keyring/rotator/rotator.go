@@ -48,20 +48,26 @@ const DefaultTTL = 15 * time.Second
 // Config says which ring a Rotator keeps, and how. Client, Ring and KEK are
 // required.
 type Config struct {
-	Client *clientv3.Client // stays the caller's, to be closed after Run has returned
-	Ring   string           // one name for each trust domain
+	// Client stays the caller's, who closes it after Run has returned. Give it
+	// DialKeepAliveTime and DialKeepAliveTimeout: without them a link that dies
+	// in silence delays everything by minutes.
+	Client *clientv3.Client
+	Ring   string // one name for each trust domain; 1 to 128 letters, digits or .-_
 	KEK    *seal.KEK
-	ID     string         // of this node, unique in the fleet; default: host name and a random suffix
-	Prefix string         // of all rings in etcd; default /stekring
-	Policy keyring.Policy // decides while this node leads; zero is keyring.DefaultPolicy
-	Outage Outage         // default Local
-	TTL    time.Duration  // of leases; zero is DefaultTTL; a leader's death is noticed after about as long
+	ID     string // of this node, unique in the fleet, likewise; default: host name and a random suffix
+	Prefix string // of all rings in etcd; default /stekring
+	// Policy decides while this node leads; zero is keyring.DefaultPolicy.
+	Policy keyring.Policy
+	Outage Outage // default Local
+	// TTL of leases, in whole seconds, shorter than the interval; zero is
+	// DefaultTTL. A leader's death is noticed after about as long.
+	TTL time.Duration
 	// Observer never leads, and holds no lease: it follows the ring and
 	// reports nothing.
 	Observer  bool
-	Listeners []string // addresses, for the node's report
-	Build     string   // version, for the node's report
-	Log       *zap.Logger
+	Listeners []string    // addresses, for the node's report
+	Build     string      // version, for the node's report
+	Log       *zap.Logger // nil is silent
 }
 
 // Rotator is one node of a fleet. Its methods are safe for concurrent use.
@@ -134,7 +140,7 @@ func New(cfg Config) (*Rotator, error) {
 // Run follows the ring and, unless this is an observer, stands for election and
 // leads when elected. It blocks until ctx ends, resigns, waits for all it
 // started and returns context.Cause(ctx); without etcd that takes a few seconds.
-// It may run once at a time.
+// While it runs, a second call returns an error at once.
 func (r *Rotator) Run(ctx context.Context) error {
 	r.mu.Lock()
 	if r.running {
@@ -163,14 +169,15 @@ func (r *Rotator) Run(ctx context.Context) error {
 // returns nil, with or without Run.
 func (r *Rotator) Ring() *keyring.Ring { return r.view.ring(time.Now()) }
 
-// Wait blocks until the fleet's ring is known, or ctx ends; then it returns
-// its cause. TLS works without it.
+// Wait blocks until the fleet's ring is known, and returns nil, or until ctx
+// ends, and returns context.Cause(ctx). The ring comes by Run; TLS works without.
 func (r *Rotator) Wait(ctx context.Context) error {
 	return r.await(ctx, func() bool { return r.view.known() })
 }
 
-// Await blocks until Ring is no longer have, and returns what it is then. It is
-// for whoever pushes keys on to something else.
+// Await blocks until Ring is no longer have, and returns what it is then, or until
+// ctx ends, and returns context.Cause(ctx). It is for whoever pushes keys on to
+// something else.
 func (r *Rotator) Await(ctx context.Context, have *keyring.Ring) (*keyring.Ring, error) {
 	for {
 		news := r.changes()

@@ -29,14 +29,15 @@ var (
 	// ErrFormat means of a later format. Leave the record to later versions.
 	ErrFormat = errors.New("seal: a later format")
 	// ErrForged means that nobody who has the KEK wrote it, or that it was
-	// damaged since. Whoever holds a sound ring may replace it.
+	// damaged since. A leader may replace it.
 	ErrForged = errors.New("seal: not authentic")
 	// ErrInvalid means authentic and yet not a sound ring.
 	ErrInvalid = errors.New("seal: not a sound ring")
 )
 
 // Seal returns r's record, sealed under the first key of k for the etcd key
-// path. Two of them are never the same bytes.
+// path. Two of them are never the same bytes. It refuses what keyring.Ring.Marshal
+// refuses, and a KEK without keys.
 func (k *KEK) Seal(path string, r *keyring.Ring) ([]byte, error) {
 	plain, err := r.Marshal()
 	if err != nil {

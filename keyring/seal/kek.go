@@ -58,8 +58,8 @@ func NewKEK() *KEK {
 // those who say so twice.
 func Plaintext() *KEK { return &KEK{open: true} }
 
-// LoadKEK reads a KEK file. The file must be a regular one that nobody but its
-// owner can read.
+// LoadKEK reads a KEK file of at most 64 KiB and 32 keys. The file must be a
+// regular one that nobody but its owner can read; Windows has no such modes.
 func LoadKEK(file string) (*KEK, error) {
 	// To open a FIFO is to wait for its writer, so look before.
 	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() {
