@@ -62,8 +62,8 @@ func (t Term) Number() int64 { return t.rev }
 
 // Run stands for election until ctx ends, and calls lead whenever it is
 // elected. The context of lead ends with the term; when lead returns, with or
-// without an error, Run resigns and stands again after a pause that grows with
-// the errors. Losing an election, a term or etcd is no error. Run returns
+// without an error, Run resigns and stands again after a pause, which grows
+// while terms are short. Losing an election, a term or etcd is no error. Run returns
 // context.Cause(ctx) within seconds of its end, and lead has returned by then.
 func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) error) error {
 	log := c.Log

@@ -113,7 +113,7 @@ func (v *view) answer(now time.Time) *answer {
 		return &answer{ring: live, until: until}
 	}
 
-	p := v.own.Info().Policy
+	due := func() time.Time { return v.own.Info().Policy.Due(v.own, v.since, now) }
 	if !v.local {
 		v.local = true
 		version := v.held.ring.Info().Version
@@ -122,11 +122,11 @@ func (v *view) answer(now time.Time) *answer {
 				zap.Uint64("version", version), zap.Time("stale", stale))
 		}
 	}
-	if !now.Before(p.Due(v.own, v.since, now)) {
+	if !now.Before(due()) {
 		v.turn(now)
 	}
 	own, ends := v.own.Live(v.since, now)
-	ends = sooner(ends, p.Due(v.own, v.since, now))
+	ends = sooner(ends, due())
 	if live == nil {
 		return &answer{ring: own, local: true, until: ends}
 	}
