@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,39 +49,56 @@ type content struct {
 	bound   atomic.Pointer[bound]
 }
 
-// bound is a configuration for one certificate.
+// bound is the configurations for one certificate.
 type bound struct {
 	cert   *tls.Certificate
-	config *tls.Config
+	named  *tls.Config // for names that the certificate is valid for
+	others *tls.Config // for all else
 }
 
-// config returns the configuration for the certificate of now. Its tickets open
-// only at listeners whose certificates have the same names: a client that
-// resumes looks at no certificate, and must not be led to another site.
-func (c *content) config() (*tls.Config, error) {
-	cert := c.cert.get()
-	if b := c.bound.Load(); b != nil && b.cert == cert {
-		return b.config, nil
+// config returns the configuration for a client. A client that resumes looks at
+// no certificate, and must not be led to another site by that. So the fleet's
+// tickets are for names that this listener's certificate is valid for. A client
+// that asks for another name, or for none, gets tickets that open only where the
+// certificate has the same names.
+func (c *content) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	b, err := c.bind()
+	if err != nil {
+		return nil, err
 	}
-	names := slices.Clone(cert.Leaf.DNSNames)
-	for _, ip := range cert.Leaf.IPAddresses {
+	if hello.ServerName != "" && b.cert.Leaf.VerifyHostname(hello.ServerName) == nil {
+		return b.named, nil
+	}
+	return b.others, nil
+}
+
+// bind returns what is bound to the certificate of now.
+func (c *content) bind() (*bound, error) {
+	b := &bound{cert: c.cert.get()}
+	if now := c.bound.Load(); now != nil && now.cert == b.cert {
+		return now, nil
+	}
+	names := append(slices.Clone(b.cert.Leaf.DNSNames), b.cert.Leaf.Subject.CommonName)
+	for _, ip := range b.cert.Leaf.IPAddresses {
 		names = append(names, ip.String())
 	}
-	for i := range names {
-		names[i] = strings.ToLower(names[i])
-	}
 	slices.Sort(names)
-	binder := tlsbind.Binder{Source: c.front.rot, NoTLS12: !c.front.tickets.TLS12, Scope: "names=" + strings.Join(slices.Compact(names), ",")}
-	config, err := binder.Config(&tls.Config{
-		Certificates:           []tls.Certificate{*cert},
+	base := &tls.Config{
+		Certificates:           []tls.Certificate{*b.cert},
 		NextProtos:             []string{"h2", "http/1.1"},
 		SessionTicketsDisabled: !c.front.tickets.Enabled,
-	})
-	if err != nil {
+	}
+	binder := tlsbind.Binder{Source: c.front.rot, NoTLS12: !c.front.tickets.TLS12}
+	var err error
+	if b.named, err = binder.Config(base); err != nil {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
-	c.bound.Store(&bound{cert, config})
-	return config, nil
+	binder.Scope = fmt.Sprintf("names=%q", slices.Compact(names))
+	if b.others, err = binder.Config(base); err != nil {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	c.bound.Store(b)
+	return b, nil
 }
 
 // prepare reads what a listener needs from its files.
@@ -116,7 +132,7 @@ func (f *front) prepare(l config.Listener) (*content, error) {
 	if c.cert, err = loadKeypair(l.CertFile, l.KeyFile, f.log); err != nil {
 		return nil, fmt.Errorf("daemon: certificate of %s: %w", l.Address, err)
 	}
-	_, err = c.config()
+	_, err = c.bind()
 	return c, err
 }
 
@@ -182,7 +198,7 @@ func (f *front) serve(address string, ln net.Listener, c *content) {
 	l.srv = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.content.Load().handler.ServeHTTP(w, r) }),
 		TLSConfig: &tls.Config{
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.content.Load().config() },
+			GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { return l.content.Load().config(h) },
 		},
 		ReadHeaderTimeout: 10 * time.Second, // bounds the handshake too
 		IdleTimeout:       2 * time.Minute,
