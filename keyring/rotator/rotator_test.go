@@ -324,6 +324,32 @@ func TestDeletedReportComesBack(t *testing.T) {
 	f.until(n, "report again", func(rotator.Status) bool { return reported() })
 }
 
+// TestWipedEtcd is an etcd that comes back with nothing, and with revisions
+// that its watchers have long passed.
+func TestWipedEtcd(t *testing.T) {
+	f := newFleet(t)
+	policy := func(c *rotator.Config) {
+		c.Policy = keyring.Policy{Interval: 8 * time.Second, TicketLifetime: time.Minute}
+	}
+	nodes := []*node{f.start(policy), f.start(policy), f.start(policy)}
+	var before rotator.Status
+	for _, n := range nodes {
+		before = f.until(n, "rotation", version(2))
+	}
+	f.etcd.Wipe()
+	f.etcd.Up()
+	for _, n := range nodes {
+		after := f.until(n, "the ring again, as a later version", version(before.Info.Version+1))
+		found := false
+		for _, k := range after.Info.Keys {
+			found = found || k.ID == before.Sealing
+		}
+		if !found || after.Info.Epoch != before.Info.Epoch {
+			t.Errorf("after the loss: epoch %d, keys %+v; want those of before", after.Info.Epoch, after.Info.Keys)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://127.0.0.1:1"}})
 	if err != nil {

@@ -2,6 +2,8 @@
 package etcdtest
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,6 +52,15 @@ func (e *Etcd) Down() {
 	if e.server != nil {
 		e.server.Close()
 		e.server = nil
+	}
+}
+
+// Wipe takes the server down, if it is up, and deletes its data.
+func (e *Etcd) Wipe() {
+	e.t.Helper()
+	e.Down()
+	if err := os.RemoveAll(filepath.Join(e.dir, "etcd")); err != nil {
+		e.t.Fatal(err)
 	}
 }
 
