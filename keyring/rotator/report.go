@@ -68,13 +68,8 @@ func (r *Rotator) report(ctx context.Context) {
 			for last := ""; ; {
 				news := r.changes()
 				now := r.describe()
-				if now == last { // somebody may have deleted it
-					gctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
-					got, err := s.Client().Get(gctx, r.path.Node(r.cfg.ID), clientv3.WithCountOnly())
-					cancel()
-					if err == nil && got.Count == 0 {
-						last = ""
-					}
+				if now == last && !r.reported(s) {
+					last = ""
 				}
 				if now != last {
 					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
@@ -95,6 +90,24 @@ func (r *Rotator) report(ctx context.Context) {
 			_ = jitter.Sleep(ctx, wait)
 		}
 	}
+}
+
+// reported reports whether the node's report still stands. Somebody may have
+// deleted it, or another node with the same id have written its own over it.
+func (r *Rotator) reported(s *concurrency.Session) bool {
+	ctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
+	defer cancel()
+	got, err := s.Client().Get(ctx, r.path.Node(r.cfg.ID), clientv3.WithKeysOnly())
+	switch {
+	case err != nil:
+		return true // as far as anybody knows
+	case len(got.Kvs) == 0:
+		return false
+	case got.Kvs[0].Lease != int64(s.Lease()):
+		r.log.Error("another node has the same id; give each its own", zap.String("id", r.cfg.ID))
+		return false
+	}
+	return true
 }
 
 func (r *Rotator) describe() string {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/fleet"
@@ -322,6 +323,19 @@ func TestDeletedReportComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.until(n, "report again", func(rotator.Status) bool { return reported() })
+}
+
+// TestTwoNodesOfOneID are hard to tell apart, but for themselves.
+func TestTwoNodesOfOneID(t *testing.T) {
+	f := newFleet(t)
+	core, logs := observer.New(zap.ErrorLevel)
+	same := func(c *rotator.Config) {
+		c.ID, c.Log, c.Policy = "twin", zap.New(core), keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
+	}
+	n := f.start(same)
+	f.until(n, "ring", version(1))
+	f.start(same)
+	f.until(n, "a word of the other", func(rotator.Status) bool { return logs.FilterMessageSnippet("same id").Len() > 0 })
 }
 
 // TestWipedEtcd is an etcd that comes back with nothing, and with revisions
