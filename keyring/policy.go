@@ -177,5 +177,3 @@ func elapsed(seen, now time.Time) time.Duration { return max(0, now.Sub(seen)) }
 
 // stamp is what of an instant goes into a record: no monotonic reading.
 func stamp(t time.Time) time.Time { return t.Round(0).UTC() }
-
-var errNoTime = errors.New("keyring: a stamp outside the years 1970 to 9999")

@@ -32,6 +32,8 @@ type record struct {
 	Created, Activated []int64         // Unix milliseconds; 0 is none
 }
 
+var errNoTime = errors.New("keyring: a stamp outside the years 1970 to 9999")
+
 // Marshal returns r's record. It refuses a ring that Parse would refuse, one
 // of epoch 0 and one made by Join: those never leave their process.
 func (r *Ring) Marshal() ([]byte, error) {

@@ -101,7 +101,7 @@ func load(cmd *cobra.Command, dev bool) (*config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(file, cmd.Flags(), dev)
-	if err != nil && file == "" {
+	if err != nil && file == "" && !dev {
 		return nil, fmt.Errorf("no --config given, and no %s here:\n%w", defaultConfig, err)
 	}
 	return cfg, err

@@ -95,7 +95,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 		answer, err := f.answer(s.Ctx(), key)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: no answer within %v; if a leader was just then at it, it may have been carried out: see stekring status", q.Op, requestTime)
+			return fmt.Errorf("%s: no answer (%w; the limit is %v); if a leader was just then at it, it may have been carried out: see stekring status", q.Op, err, requestTime)
 		case answer.Refused != "":
 			return fmt.Errorf("%s refused: %s", q.Op, plain(answer.Refused))
 		}
@@ -131,7 +131,12 @@ func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string
 	}
 	code, behind := exitFailed, "the ring does not have it"
 	for {
-		if info, s, err := f.ring(ctx); err == nil && info.Compare(want) >= 0 {
+		info, s, err := f.ring(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			code, behind = exitFailed, "the ring cannot be read: "+err.Error()
+		case info.Compare(want) >= 0:
 			ids := s.Behind(nodes, want)
 			if len(ids) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "epoch %d version %d on %d nodes\n", a.Epoch, a.Version, len(s.Nodes))
@@ -140,7 +145,7 @@ func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string
 			code, behind = exitUnhealthy, "these nodes do not report it, and may go on with what they had: "+plain(strings.Join(ids, ", "))
 		}
 		if jitter.Sleep(ctx, 50*time.Millisecond) != nil {
-			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but after %v %s", op, a.Epoch, a.Version, requestTime, behind)}
+			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but (%v) %s", op, a.Epoch, a.Version, context.Cause(ctx), behind)}
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (t *tracker) look(ctx context.Context, now time.Time) {
 	for ; t.next <= lowest && t.version(t.next).info.Version != 0; t.next++ {
 		t.announce(t.next, now)
 	}
-	if !t.killAt.IsZero() && now.After(t.killAt) {
+	if ctx.Err() == nil && !t.killAt.IsZero() && now.After(t.killAt) {
 		t.kill(ctx, now)
 	}
 }

@@ -77,7 +77,8 @@ func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
 	for _, n := range s.Nodes {
 		ns := NodeStatus{ID: n.ID, Epoch: n.Epoch, Version: n.Version, Leader: n.ID == s.Leader, Local: n.Local, Problem: n.Problem, Build: n.Build}
 		if n.Info().Compare(info) < 0 {
-			ns.LagMS = max(1, now.Sub(info.Rotated).Milliseconds())
+			written := info.Rotated.Add(info.Keys[0].Sealed)
+			ns.LagMS = max(1, now.Sub(written).Milliseconds())
 		}
 		if ns.Leader {
 			st.Leader.Since = n.LeaderSince

@@ -188,7 +188,8 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 	case s.refuse != nil:
 		r.refused(s)
 	case ring != nil:
-		r.view.take(ring, s.record, r.written(ring, heard, time.Now()))
+		seen, guess := r.written(ring, heard, time.Now())
+		r.view.take(ring, s.record, seen, guess)
 		r.log.Info("ring applied", zap.Uint64("epoch", s.info.Epoch), zap.Uint64("version", s.info.Version),
 			zap.String("active", s.info.Keys[0].ID), zap.Int("keys", len(s.info.Keys)))
 		return // take has told
@@ -206,17 +207,16 @@ func (r *Rotator) sight(s sighting) (heard time.Time) {
 }
 
 // written returns when a ring must be taken to have been written that arrives
-// at now. Who follows without a gap sees it at once. Who was away has the stamp
-// to go by, but never for longer than it was away.
-func (r *Rotator) written(ring *keyring.Ring, heard, now time.Time) time.Time {
-	gap := now.Sub(heard)
-	if heard.IsZero() || gap > 2*r.interval()+fleet.Timeout {
-		if at := ring.Seen(now); heard.IsZero() || at.After(heard) {
-			return at
-		}
-		return heard
+// at now, and whether that is a guess. Who follows without a gap sees it at once.
+// Who was away has the stamp to go by, but never for longer than it was away.
+func (r *Rotator) written(ring *keyring.Ring, heard, now time.Time) (seen time.Time, guess bool) {
+	if !heard.IsZero() && now.Sub(heard) <= 2*r.interval()+fleet.Timeout {
+		return now, false
 	}
-	return now
+	if seen = ring.Seen(now); seen.Before(heard) {
+		seen = heard
+	}
+	return seen, true
 }
 
 // refused logs why the ring in etcd is not used; somebody who writes garbage

@@ -3,6 +3,7 @@ package rotator
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,8 +43,9 @@ func TestAgeOfAnArrival(t *testing.T) {
 			heard = time.Time{}
 		}
 		ring := hourly.First(1, 1, now.Add(-c.stamped))
-		if got := now.Sub(r.written(ring, heard, now)); got != c.want {
-			t.Errorf("%s: age %v, want %v", name, got, c.want)
+		seen, guess := r.written(ring, heard, now)
+		if got, followed := now.Sub(seen), strings.HasPrefix(name, "followed"); got != c.want || guess == followed {
+			t.Errorf("%s: age %v, a guess %t; want %v, %t", name, got, guess, c.want, !followed)
 		}
 	}
 }
@@ -54,11 +56,36 @@ func TestDeadRingStaysDead(t *testing.T) {
 		r := unconnected(t)
 		now := time.Now()
 		old := hourly.First(1, 1, now.Add(-age))
-		r.view.take(old, digest{}, r.written(old, time.Time{}, now))
+		seen, guess := r.written(old, time.Time{}, now)
+		r.view.take(old, digest{}, seen, guess)
 		for _, k := range old.TicketKeys("") {
 			if opens(r.Ring(), k) {
 				t.Errorf("a ring that was last rotated %v ago still opens tickets", age)
 			}
+		}
+	}
+}
+
+// TestGuessEndsWithTheNextRing is a node that starts with its clock ahead, takes
+// the next ring as it comes, and then leads: the fleet keeps its keys.
+func TestGuessEndsWithTheNextRing(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 14 * time.Hour, 30 * time.Hour, 8760 * time.Hour} {
+		r := unconnected(t)
+		now := time.Now()
+		ring := hourly.First(1, 1, now.Add(-ahead)) // as if the stamp, and not the clock, were off
+		for range 12 {
+			ring, _ = hourly.Next(ring, now.Add(-time.Hour), now)
+		}
+		old := hourly.Again(ring, 14, now, now)
+		seen, guess := now.Add(-ahead), true
+		r.view.take(old, digest{1}, seen, guess)
+		next, _ := hourly.Next(ring, now.Add(-time.Hour), now)
+		again := hourly.Again(next, 15, now, now)
+		r.view.take(again, digest{2}, now, false)
+		h, _ := r.view.snapshot()
+		d := plan(situation{policy: hourly, held: h, etcd: sighting{info: again.Info(), refuse: errMissing}, now: now})
+		if got, want := len(d.ring.Info().Keys), len(again.Info().Keys); got != want {
+			t.Errorf("clock %v ahead: %d keys written, want all %d", ahead, got, want)
 		}
 	}
 }

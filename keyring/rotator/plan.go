@@ -55,12 +55,12 @@ func plan(s situation) decision {
 		version := max(info.Version, s.etcd.info.Version) + 1 // no peer reports a newer one
 		return decision{ring: s.policy.Again(ring, version, seen, now), why: why}
 	}
-	if live, _ := ring.Live(seen, now); live == nil {
-		// Its keys have had their time, even the staged one. But others may
-		// know better than one that has just started with a wrong clock.
-		if s.vouched {
-			return decision{leave: fmt.Errorf("%w: the ring is long dead by this node's clock, and others use it", errYield)}
-		}
+	if stale := ring.Stale(seen); s.held.guess && s.vouched && !stale.IsZero() && !now.Before(stale) {
+		// One that has started with a wrong clock must not age the ring by it.
+		// Where others take it for stale too, nobody vouches for it.
+		return decision{leave: fmt.Errorf("%w: the ring is stale by this node's clock, and others use it", errYield)}
+	}
+	if live, _ := ring.Live(seen, now); live == nil { // even the staged key has had its time
 		version := max(info.Version, s.etcd.info.Version) + 1
 		return decision{ring: s.policy.First(info.Epoch, version, now), turned: true, why: "fresh ring, the last one had died"}
 	}

@@ -46,7 +46,9 @@ func (r *Rotator) Status() Status {
 	}
 	if h.ring != nil {
 		s.Info = h.ring.Info()
-		s.Stale = h.ring.Stale(h.seen)
+		if r.cfg.Outage == Local {
+			s.Stale = h.ring.Stale(h.seen)
+		}
 	}
 	if r.term != nil {
 		s.Leader, s.Term, s.Since = true, r.term.Number(), r.since

@@ -40,6 +40,7 @@ type held struct {
 	ring   *keyring.Ring // nil before the first
 	digest digest        // of its record in etcd
 	seen   time.Time     // when it was written, as far as this node can tell
+	guess  bool          // seen is by the stamp, because this node was not there
 	at     time.Time     // when this node took it
 	staged time.Time     // when this node first had its staged key
 }
@@ -116,11 +117,7 @@ func (v *view) answer(now time.Time) *answer {
 	due := func() time.Time { return v.own.Info().Policy.Due(v.own, v.since, now) }
 	if !v.local {
 		v.local = true
-		version := v.held.ring.Info().Version
-		v.note = func() {
-			v.log.Warn("sealing with an own key: the fleet's ring has not been rotated for too long",
-				zap.Uint64("version", version), zap.Time("stale", stale))
-		}
+		v.note = v.staleNote()
 	}
 	if !now.Before(due()) {
 		v.turn(now)
@@ -148,17 +145,21 @@ func (v *view) turn(now time.Time) {
 }
 
 // take makes ring, of which record is the digest, what the fleet uses. It was
-// written at seen, as far as this node can tell.
-func (v *view) take(ring *keyring.Ring, record digest, seen time.Time) {
+// written at seen, which may be a guess.
+func (v *view) take(ring *keyring.Ring, record digest, seen time.Time, guess bool) {
 	now := time.Now()
 	v.mu.Lock()
-	h := held{ring: ring, digest: record, seen: seen, at: now, staged: now}
+	h := held{ring: ring, digest: record, seen: seen, guess: guess, at: now, staged: now}
 	if had := v.held; had.ring != nil {
 		was := had.ring
 		if v.outage == Keep {
 			was = was.Unbounded()
 		}
-		h.ring = ring.Capped(was, had.seen, seen)
+		// What was guessed by a clock is no promise that a key ends sooner than
+		// its leader says.
+		if !had.guess {
+			h.ring = ring.Capped(was, had.seen, seen)
+		}
 		if stagedID(ring) == stagedID(had.ring) {
 			h.staged = had.staged
 		}
@@ -168,7 +169,20 @@ func (v *view) take(ring *keyring.Ring, record digest, seen time.Time) {
 		}
 	}
 	v.held = h
-	v.settle(v.answer(now))
+	a := v.answer(now)
+	if a.local && v.note == nil {
+		v.note = v.staleNote()
+	}
+	v.settle(a)
+}
+
+// staleNote says that the held ring is not sealed with.
+func (v *view) staleNote() func() {
+	version, stale := v.held.ring.Info().Version, v.held.ring.Stale(v.held.seen)
+	return func() {
+		v.log.Warn("sealing with an own key: the fleet's ring has not been rotated for too long",
+			zap.Uint64("version", version), zap.Time("stale", stale))
+	}
 }
 
 func (v *view) snapshot() (held, *answer) {

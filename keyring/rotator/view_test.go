@@ -16,7 +16,7 @@ func newView(p keyring.Policy, o Outage) *view {
 	return v
 }
 
-func (v *view) take1(r *keyring.Ring) { v.take(r, digest{byte(r.Info().Version)}, time.Now()) }
+func (v *view) take1(r *keyring.Ring) { v.take(r, digest{byte(r.Info().Version)}, time.Now(), false) }
 
 func opens(r *keyring.Ring, key [keyring.KeySize]byte) bool {
 	for _, k := range r.TicketKeys("") {
