@@ -95,7 +95,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 		answer, err := f.answer(s.Ctx(), key)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: no answer (%w; the limit is %v); if a leader was just then at it, it may have been carried out: see stekring status", q.Op, err, requestTime)
+			return fmt.Errorf("%s: no answer %s; if a leader was just then at it, it may have been carried out: see stekring status", q.Op, limit(cmd))
 		case answer.Refused != "":
 			return fmt.Errorf("%s refused: %s", q.Op, plain(answer.Refused))
 		}
@@ -145,9 +145,17 @@ func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string
 			code, behind = exitUnhealthy, "these nodes do not report it, and may go on with what they had: "+plain(strings.Join(ids, ", "))
 		}
 		if jitter.Sleep(ctx, 50*time.Millisecond) != nil {
-			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but (%v) %s", op, a.Epoch, a.Version, context.Cause(ctx), behind)}
+			return &exitError{code, fmt.Errorf("%s: epoch %d version %d is the answer, but %s %s", op, a.Epoch, a.Version, limit(cmd), behind)}
 		}
 	}
+}
+
+// limit says what ended the wait.
+func limit(cmd *cobra.Command) string {
+	if cmd.Context().Err() != nil {
+		return "before the interrupt"
+	}
+	return "within " + requestTime.String()
 }
 
 // caller names who asks, for the leader's log.
