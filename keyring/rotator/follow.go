@@ -2,7 +2,6 @@ package rotator
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,33 +12,7 @@ import (
 
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/internal/jitter"
-	"github.com/stekring/stekring/keyring"
-	"github.com/stekring/stekring/keyring/seal"
 )
-
-type digest [sha256.Size]byte
-
-// sighting is what etcd held when this node last looked.
-type sighting struct {
-	looked bool  // at all
-	at     int64 // the etcd revision of the look
-	rev    int64 // the ring's ModRevision; 0 is no ring
-	record digest
-	info   keyring.Info // of a ring that could be opened
-	refuse error        // why this node does not use it
-}
-
-// Why a ring that can be opened, or is not there, is not used.
-var (
-	errMissing    = errors.New("rotator: etcd has no ring")
-	errRolledBack = errors.New("rotator: etcd went back to an older ring")
-	errFork       = errors.New("rotator: etcd has another ring of the same version")
-)
-
-// foreign reports whether only other nodes may touch what etcd has.
-func (s sighting) foreign() bool {
-	return errors.Is(s.refuse, seal.ErrUnknownKEK) || errors.Is(s.refuse, seal.ErrFormat)
-}
 
 // follow keeps the node's copy of the ring current until ctx ends.
 func (r *Rotator) follow(ctx context.Context) {
@@ -152,93 +125,6 @@ func (r *Rotator) notice(ev *clientv3.Event) {
 	}
 }
 
-// observe takes in what etcd held at a revision: a record and its ModRevision,
-// or none. Only a newer ring is ever taken; anything else leaves the last good
-// one in use. The caller holds reading, and has since before it asked etcd, so
-// that what seems older is older.
-func (r *Rotator) observe(rec []byte, rev, at int64) {
-	last := r.sighted()
-	s := sighting{looked: true, at: at, rev: rev, record: sha256.Sum256(rec)}
-	if last.looked && last.rev == rev && last.record == s.record {
-		s.info, s.refuse = last.info, last.refuse
-		r.sight(s)
-		return
-	}
-	have, _ := r.view.snapshot()
-	var ring *keyring.Ring
-	if rec == nil {
-		s.refuse = errMissing
-	} else if ring, s.refuse = r.cfg.KEK.Open(r.path.Ring(), rec); s.refuse == nil {
-		s.info = ring.Info()
-		if have.ring != nil {
-			switch c := s.info.Compare(have.ring.Info()); {
-			case c < 0:
-				s.refuse = errRolledBack
-			case c == 0 && s.record != have.digest:
-				s.refuse = errFork
-			case c == 0:
-				ring = nil // have it
-			}
-		}
-	}
-	heard := r.sight(s)
-	switch {
-	case s.refuse == errMissing && have.ring == nil:
-		r.log.Info("etcd has no ring yet", zap.String("key", r.path.Ring()))
-	case s.refuse != nil:
-		r.refused(s)
-	case ring != nil:
-		seen, guess := r.written(ring, heard, time.Now())
-		r.view.take(ring, s.record, seen, guess)
-		r.log.Info("ring applied", zap.Uint64("epoch", s.info.Epoch), zap.Uint64("version", s.info.Version),
-			zap.String("active", s.info.Keys[0].ID), zap.Int("keys", len(s.info.Keys)))
-		return // take has told
-	}
-	r.tell()
-}
-
-// sight notes what etcd has, and returns when it was heard from before.
-func (r *Rotator) sight(s sighting) (heard time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	heard = r.heard
-	r.etcd, r.heard = s, time.Now()
-	return heard
-}
-
-// written returns when a ring must be taken to have been written that arrives
-// at now, and whether that is a guess. Who follows without a gap sees it at once.
-// Who was away has the stamp to go by, but never for longer than it was away.
-func (r *Rotator) written(ring *keyring.Ring, heard, now time.Time) (seen time.Time, guess bool) {
-	if !heard.IsZero() && now.Sub(heard) <= 2*r.interval()+fleet.Timeout {
-		return now, false
-	}
-	if seen = ring.Seen(now); seen.Before(heard) {
-		seen = heard
-	}
-	return seen, true
-}
-
-// refused logs why the ring in etcd is not used; somebody who writes garbage
-// does not fill the log with it.
-func (r *Rotator) refused(s sighting) {
-	r.mu.Lock()
-	quiet := time.Since(r.loud) < 10*time.Second
-	if !quiet {
-		r.loud = time.Now()
-	}
-	r.mu.Unlock()
-	if quiet {
-		return
-	}
-	instead := "the last good ring"
-	if !r.view.known() {
-		instead = "an own key"
-	}
-	r.log.Error("ring in etcd refused", zap.String("serving_with", instead), zap.String("key", r.path.Ring()),
-		zap.Int64("revision", s.rev), zap.Error(s.refuse))
-}
-
 // linked notes whether etcd answers.
 func (r *Rotator) linked(err error) {
 	r.mu.Lock()
@@ -261,12 +147,6 @@ func (r *Rotator) linked(err error) {
 		return
 	}
 	r.tell()
-}
-
-func (r *Rotator) sighted() sighting {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.etcd
 }
 
 // pollAfter is how long to trust the watch alone: P, jittered.

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/daemon"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// fleetClient is what the verbs need that talk to etcd.
+type fleetClient struct {
+	cfg    *config.Config
+	client *clientv3.Client
+	layout fleet.Layout
+	kek    *seal.KEK
+}
+
+// open reads the configuration; it does not reach for etcd yet.
+func open(cmd *cobra.Command) (*fleetClient, error) {
+	cfg, err := load(cmd, false)
+	if err != nil {
+		return nil, err
+	}
+	f := &fleetClient{cfg: cfg, layout: fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring), kek: seal.Plaintext()}
+	if cfg.Seal.KEKFile != "" {
+		if f.kek, err = seal.LoadKEK(cfg.Seal.KEKFile); err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("seal.kek_file: %w", err)}
+		}
+	}
+	if f.client, err = daemon.Client(cfg.Etcd, zap.NewNop()); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return f, nil
+}
+
+func (f *fleetClient) close() { _ = f.client.Close() }
+
+// read returns the fleet, or an error that says why etcd is out of reach.
+func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
+	s, err := fleet.Read(ctx, f.client, f.layout)
+	if err != nil {
+		return s, f.unreachable(ctx, err)
+	}
+	return s, nil
+}
+
+// unreachable finds out why, as the client says no more than that time is up.
+func (f *fleetClient) unreachable(ctx context.Context, err error) error {
+	why := []string{err.Error()}
+	for _, e := range f.cfg.Etcd.Endpoints {
+		if err := f.knock(ctx, e); err != nil {
+			why = append(why, err.Error())
+		}
+	}
+	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
+}
+
+// openRing reads the fleet and opens its ring.
+func (f *fleetClient) openRing(ctx context.Context) (*keyring.Ring, fleet.Snapshot, error) {
+	s, err := f.read(ctx)
+	if err != nil {
+		return nil, s, err
+	}
+	if s.RingRev == 0 {
+		return nil, s, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())
+	}
+	r, err := f.kek.Open(f.layout.Ring(), s.Ring)
+	if err != nil {
+		return nil, s, fmt.Errorf("the ring at %s: %w", f.layout.Ring(), err)
+	}
+	return r, s, nil
+}
+
+// ring is openRing for who needs no keys.
+func (f *fleetClient) ring(ctx context.Context) (keyring.Info, fleet.Snapshot, error) {
+	r, s, err := f.openRing(ctx)
+	if err != nil {
+		return keyring.Info{}, s, err
+	}
+	return r.Info(), s, nil
+}
+
+// knock connects to an endpoint, with the TLS of the configuration.
+func (f *fleetClient) knock(ctx context.Context, endpoint string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, host, _ := strings.Cut(endpoint, "://")
+	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
+	if err != nil {
+		return err
+	}
+	var d interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if config != nil {
+		d = &tls.Dialer{Config: config}
+	}
+	c, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return fmt.Errorf("%s: %w", endpoint, err)
+	}
+	return c.Close()
+}
