@@ -22,6 +22,7 @@ var arrows = map[string]struct {
 	"election":               {"internal/jitter", true},
 	"tlsbind":                {"keyring", false},
 	"config":                 {"keyring keyring/seal", true},
+	"internal/canary":        {"", false},
 	"internal/fleet":         {"keyring", true},
 	"internal/etcd":          {"", true},
 	"internal/etcd/etcdtest": {"internal/etcd", true},

@@ -2,53 +2,26 @@ package keyring
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/gob"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/stekring/stekring/internal/canary"
 )
 
-// canaries maps every way in which a printer may show the first bytes of one of
-// the keys to its name.
 func canaries(keys ...[KeySize]byte) map[string]string {
-	found := map[string]string{}
+	var secrets [][]byte
 	for _, k := range keys {
-		p := k[:10]
-		list := func(verb, sep string) string {
-			var s []string
-			for _, b := range p {
-				s = append(s, fmt.Sprintf(verb, b))
-			}
-			return strings.Join(s, sep)
-		}
-		found[string(p)] = "raw"
-		found[hex.EncodeToString(p)], found[list("%X", "")], found[list("%x", " ")] = "hex", "HEX", "spaced hex"
-		found[base64.StdEncoding.EncodeToString(p[:9])] = "base64"
-		found[base64.URLEncoding.EncodeToString(p[:9])] = "base64"
-		found[list("%d", " ")], found[list("%d", ",")], found[list("%d", ", ")] = "decimals", "JSON decimals", "Go decimals"
-		found[list("0x%x", ", ")], found[list("%o", " ")], found[list("%b", " ")] = "Go bytes", "octals", "bits"
-		found[list("%q", " ")], found[list("%U", " ")], found[list("%c", " ")] = "quotes", "runes", "letters"
+		secrets = append(secrets, k[:])
 	}
-	return found
-}
-
-// shown returns the form in which s shows any of the keys, or "".
-func shown(s string, canaries map[string]string) string {
-	for text, form := range canaries {
-		if strings.Contains(s, text) {
-			return form
-		}
-	}
-	return ""
+	return canary.Forms(secrets...)
 }
 
 var verbs = []string{
@@ -137,7 +110,7 @@ func TestSecrecy(t *testing.T) {
 	keys := canaries(append(r.TicketKeys(""), r.TicketKeys("scope")...)...)
 	for what, v := range carriers(r) {
 		for how, s := range printed(v) {
-			if form := shown(s, keys); form != "" {
+			if form := canary.Shown(s, keys); form != "" {
 				t.Errorf("%s of %s shows a key in %s: %.300s", how, what, form, s)
 			}
 		}
@@ -161,7 +134,7 @@ func TestSearch(t *testing.T) {
 		"xml": letter{string(key[:])}, "gob": key, "Println": key, "Errorf": key,
 		"slog text": key[:], "slog json": key, "zap json": key[:], "zap console": key,
 	} {
-		if s := printed(v)[how]; shown(s, canaries(key)) == "" {
+		if s := printed(v)[how]; canary.Shown(s, canaries(key)) == "" {
 			t.Errorf("%s of a key shows it as %s, which is not found", how, s)
 		}
 	}
@@ -174,7 +147,7 @@ func TestErrorsAreSecretive(t *testing.T) {
 		if err == nil {
 			return
 		}
-		if form := shown(fmt.Sprintf("%v %+v %#v", err, err, err), keys); form != "" {
+		if form := canary.Shown(fmt.Sprintf("%v %+v %#v", err, err, err), keys); form != "" {
 			t.Errorf("the error for %s shows a key in %s: %v", what, form, err)
 		}
 	}

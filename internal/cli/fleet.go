@@ -59,16 +59,21 @@ func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
 // unreachable finds out why, as the client says no more than that time is up.
 func (f *fleetClient) unreachable(ctx context.Context, err error) error {
 	why := []string{err.Error()}
-	for _, e := range f.cfg.Etcd.Endpoints {
-		if err := f.knock(ctx, e); err != nil {
-			why = append(why, err.Error())
+	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
+	if err != nil {
+		why = append(why, err.Error())
+	} else {
+		for _, e := range f.cfg.Etcd.Endpoints {
+			if err := knock(ctx, e, config); err != nil {
+				why = append(why, err.Error())
+			}
 		}
 	}
 	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
 }
 
-// openRing reads the fleet and opens its ring.
-func (f *fleetClient) openRing(ctx context.Context) (*keyring.Ring, fleet.Snapshot, error) {
+// ring reads the fleet and opens its ring.
+func (f *fleetClient) ring(ctx context.Context) (*keyring.Ring, fleet.Snapshot, error) {
 	s, err := f.read(ctx)
 	if err != nil {
 		return nil, s, err
@@ -83,24 +88,11 @@ func (f *fleetClient) openRing(ctx context.Context) (*keyring.Ring, fleet.Snapsh
 	return r, s, nil
 }
 
-// ring is openRing for who needs no keys.
-func (f *fleetClient) ring(ctx context.Context) (keyring.Info, fleet.Snapshot, error) {
-	r, s, err := f.openRing(ctx)
-	if err != nil {
-		return keyring.Info{}, s, err
-	}
-	return r.Info(), s, nil
-}
-
-// knock connects to an endpoint, with the TLS of the configuration.
-func (f *fleetClient) knock(ctx context.Context, endpoint string) error {
+// knock connects to an endpoint; no config is in clear.
+func knock(ctx context.Context, endpoint string, config *tls.Config) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_, host, _ := strings.Cut(endpoint, "://")
-	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
-	if err != nil {
-		return err
-	}
 	var d interface {
 		DialContext(ctx context.Context, network, address string) (net.Conn, error)
 	} = &net.Dialer{}

@@ -99,7 +99,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 		case answer.Refused != "":
 			return fmt.Errorf("%s refused: %s", q.Op, plain(answer.Refused))
 		}
-		return f.confirm(s.Ctx(), cmd, q.Op, before, fleetBefore.Nodes, *answer)
+		return f.confirm(s.Ctx(), cmd, q.Op, before.Info(), fleetBefore.Nodes, *answer)
 	})
 }
 
@@ -131,12 +131,12 @@ func (f *fleetClient) confirm(ctx context.Context, cmd *cobra.Command, op string
 	}
 	code, behind := exitFailed, "the ring does not have it"
 	for {
-		info, s, err := f.ring(ctx)
+		ring, s, err := f.ring(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			code, behind = exitFailed, "the ring cannot be read: "+err.Error()
-		case info.Compare(want) >= 0:
+		case ring.Info().Compare(want) >= 0:
 			ids := s.Behind(nodes, want)
 			if len(ids) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "epoch %d version %d on %d nodes\n", a.Epoch, a.Version, len(s.Nodes))

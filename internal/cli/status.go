@@ -76,7 +76,7 @@ func statusCmd() *cobra.Command {
 }
 
 func (f *fleetClient) status(ctx context.Context) (fleet.Status, error) {
-	r, s, err := f.openRing(ctx)
+	r, s, err := f.ring(ctx)
 	if err != nil {
 		return fleet.Status{}, err
 	}

@@ -44,6 +44,21 @@ func pair(t *testing.T, names ...string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
+// serve starts listeners of a node without etcd, until the test ends.
+func serve(t *testing.T, listeners ...config.Listener) *front {
+	t.Helper()
+	rot, err := rotator.New(rotator.Config{Client: clientv3.NewCtxClient(context.Background()), Ring: "test", KEK: seal.NewKEK()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{rot: rot, tickets: config.Tickets{Enabled: true}, log: zap.NewNop(), failed: make(chan error, 1), listeners: map[string]*listener{}}
+	if err := f.apply(listeners); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.close)
+	return f
+}
+
 // one is a client's cache of one ticket.
 type one struct{ state *tls.ClientSessionState }
 
@@ -53,11 +68,6 @@ func (o *one) Put(_ string, state *tls.ClientSessionState) { o.state = state }
 // TestSitesAreHeldApart leads a client from one site to another, by a ticket and
 // without a look at a certificate.
 func TestSitesAreHeldApart(t *testing.T) {
-	rot, err := rotator.New(rotator.Config{Client: clientv3.NewCtxClient(context.Background()), Ring: "test", KEK: seal.NewKEK()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{rot: rot, tickets: config.Tickets{Enabled: true}, log: zap.NewNop(), failed: make(chan error, 1), listeners: map[string]*listener{}}
 	var listeners []config.Listener
 	for address, names := range map[string][]string{
 		"127.0.0.1:0": {"a.test", "www.test"},
@@ -67,10 +77,7 @@ func TestSitesAreHeldApart(t *testing.T) {
 		cert, key := pair(t, names...)
 		listeners = append(listeners, config.Listener{Address: address, CertFile: cert, KeyFile: key})
 	}
-	if err := f.apply(listeners); err != nil {
-		t.Fatal(err)
-	}
-	defer f.close()
+	f := serve(t, listeners...)
 	visit := func(listener, name string, ticket *one) bool {
 		t.Helper()
 		// The name is sent and not looked at, as by whoever resumes.
@@ -111,16 +118,8 @@ func TestSitesAreHeldApart(t *testing.T) {
 }
 
 func TestListenersSpeakHTTP2(t *testing.T) {
-	rot, err := rotator.New(rotator.Config{Client: clientv3.NewCtxClient(context.Background()), Ring: "test", KEK: seal.NewKEK()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{rot: rot, tickets: config.Tickets{Enabled: true}, log: zap.NewNop(), failed: make(chan error, 1), listeners: map[string]*listener{}}
 	cert, key := pair(t, "a.test")
-	if err := f.apply([]config.Listener{{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key}}); err != nil {
-		t.Fatal(err)
-	}
-	defer f.close()
+	f := serve(t, config.Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key})
 	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{ServerName: "a.test", InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("https://" + f.listeners["127.0.0.1:0"].address)

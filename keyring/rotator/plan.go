@@ -51,8 +51,8 @@ func plan(s situation) decision {
 	if s.keep {
 		ring = ring.Unbounded()
 	}
+	version := max(info.Version, s.etcd.info.Version) + 1 // no peer reports a newer one
 	again := func(why string) decision {
-		version := max(info.Version, s.etcd.info.Version) + 1 // no peer reports a newer one
 		return decision{ring: s.policy.Again(ring, version, seen, now), why: why}
 	}
 	if stale := ring.Stale(seen); s.held.guess && s.vouched && !stale.IsZero() && !now.Before(stale) {
@@ -61,7 +61,6 @@ func plan(s situation) decision {
 		return decision{leave: fmt.Errorf("%w: the ring is stale by this node's clock, and others use it", errYield)}
 	}
 	if live, _ := ring.Live(seen, now); live == nil { // even the staged key has had its time
-		version := max(info.Version, s.etcd.info.Version) + 1
 		return decision{ring: s.policy.First(info.Epoch, version, now), turned: true, why: "fresh ring, the last one had died"}
 	}
 	if s.etcd.refuse != nil {

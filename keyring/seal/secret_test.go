@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/gob"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -16,46 +14,9 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/stekring/stekring/internal/canary"
 )
-
-// canaries maps every way in which a printer may show the beginning of a secret
-// to its name. A block cipher keeps its key as words.
-func canaries(secrets ...[]byte) map[string]string {
-	found := map[string]string{}
-	for _, s := range secrets {
-		p := s[:10]
-		list := func(verb, sep string) string {
-			var s []string
-			for _, b := range p {
-				s = append(s, fmt.Sprintf(verb, b))
-			}
-			return strings.Join(s, sep)
-		}
-		found[string(p)] = "raw"
-		found[hex.EncodeToString(p)], found[list("%X", "")], found[list("%x", " ")] = "hex", "HEX", "spaced hex"
-		found[base64.StdEncoding.EncodeToString(p[:9])] = "base64"
-		found[base64.URLEncoding.EncodeToString(p[:9])] = "base64"
-		found[list("%d", " ")], found[list("%d", ",")], found[list("%d", ", ")] = "decimals", "JSON decimals", "Go decimals"
-		found[list("0x%x", ", ")], found[list("%o", " ")], found[list("%b", " ")] = "Go bytes", "octals", "bits"
-		found[list("%q", " ")], found[list("%U", " ")], found[list("%c", " ")] = "quotes", "runes", "letters"
-		for _, order := range []binary.ByteOrder{binary.BigEndian, binary.LittleEndian} {
-			a, b := order.Uint32(s), order.Uint32(s[4:])
-			found[fmt.Sprintf("%d %d", a, b)], found[fmt.Sprintf("0x%x, 0x%x", a, b)] = "words", "Go words"
-			found[fmt.Sprintf("%x %x", a, b)], found[fmt.Sprintf("%X %X", a, b)] = "hex words", "HEX words"
-			found[fmt.Sprintf("%d,%d", a, b)] = "JSON words"
-		}
-	}
-	return found
-}
-
-func shown(s string, canaries map[string]string) string {
-	for text, form := range canaries {
-		if strings.Contains(s, text) {
-			return form
-		}
-	}
-	return ""
-}
 
 // printed is all that fmt and the encoders make of v.
 func printed(v any) map[string]string {
@@ -112,7 +73,7 @@ func TestSecrecy(t *testing.T) {
 		}
 		secrets = append(secrets, testRaw(i), derived)
 	}
-	find := canaries(secrets...)
+	find := canary.Forms(secrets...)
 	c := closed{*k, k, []KEK{*k}, map[string]KEK{"": *k}, *k}
 	o := open{*k, k, []KEK{*k}}
 	for what, v := range map[string]any{
@@ -120,7 +81,7 @@ func TestSecrecy(t *testing.T) {
 		"open": o, "*open": &o, "closed": c, "*closed": &c, "[]any": []any{*k, k, c}, "func": k.File,
 	} {
 		for how, s := range printed(v) {
-			if form := shown(s, find); form != "" {
+			if form := canary.Shown(s, find); form != "" {
 				t.Errorf("%s of %s shows a key in %s: %.300s", how, what, form, s)
 			}
 		}
@@ -135,7 +96,7 @@ func TestSecrecy(t *testing.T) {
 		"%s": *k.keys[0](), "%v": k.keys[0]().raw, "%x": testRaw(0), "json": testRaw(1), "zap": k.keys[1]().raw,
 		"%d": struct{ words []uint32 }{[]uint32{binary.BigEndian.Uint32(secrets[1]), binary.BigEndian.Uint32(secrets[1][4:])}},
 	} {
-		if s := printed(v)[how]; shown(s, find) == "" {
+		if s := printed(v)[how]; canary.Shown(s, find) == "" {
 			t.Errorf("%s of a secret shows it as %s, which is not found", how, s)
 		}
 	}
@@ -144,14 +105,14 @@ func TestSecrecy(t *testing.T) {
 // TestErrorsAreSecretive has a KEK and its records meet whatever refuses them.
 func TestErrorsAreSecretive(t *testing.T) {
 	k := testKEK(t, 0)
-	find := canaries(testRaw(0), testRaw(1))
+	find := canary.Forms(testRaw(0), testRaw(1))
 	for _, key := range testRing(t).TicketKeys("") {
 		find[string(key[:10])] = "a ticket key"
 	}
 	check := func(err error) {
 		if err == nil {
 			t.Error("nothing was refused")
-		} else if form := shown(fmt.Sprintf("%v %+v %#v", err, err, err), find); form != "" {
+		} else if form := canary.Shown(fmt.Sprintf("%v %+v %#v", err, err, err), find); form != "" {
 			t.Errorf("an error shows a key in %s: %v", form, err)
 		}
 	}
