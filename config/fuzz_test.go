@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/stekring/stekring/internal/allocated"
 )
 
 // FuzzLoad holds every file to three rules: no panic, problems that fit on a
@@ -24,7 +26,11 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("ring: *ring"), true)
 	f.Add([]byte("\xef\xbb\xbfring: a"), true)
 	f.Fuzz(func(t *testing.T, data []byte, dev bool) {
-		c, err := parse("fuzz.yaml", data, nil, nil, dev)
+		var c *Config
+		var err error
+		if n := allocated.By(func() { c, err = parse("fuzz.yaml", data, nil, nil, dev) }); n > allocated.Most {
+			t.Errorf("%d bytes of a file made parse allocate %d, want at most %d", len(data), n, allocated.Most)
+		}
 		if err != nil {
 			if e, ok := errors.AsType[*Error](err); !ok || strings.ContainsFunc(strings.Join(e.Problems, ""), unicode.IsControl) {
 				t.Errorf("error %q (%T)", err, err)

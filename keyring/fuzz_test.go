@@ -7,12 +7,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stekring/stekring/internal/allocated"
 )
 
-// FuzzParse holds every record to this: it is refused, by an error of this
-// package, or it is a ring that can be written, read back, used and rotated.
+// FuzzParse holds every record to this, ours or Caddy's: it is refused, by an
+// error of this package, or it is a ring that can be written, read back, used
+// and rotated.
 func FuzzParse(f *testing.F) {
 	f.Add(golden(f))
+	caddy, _ := madeByCaddy(f)
+	f.Add(caddy)
 	for _, flaw := range flaws {
 		rec := knownRecord()
 		flaw.do(&rec)
@@ -24,7 +29,16 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Parse(b)
+		if r, err := hourly.Import(b, base); err == nil {
+			reread(t, r)
+		} else if !strings.HasPrefix(err.Error(), "keyring: ") {
+			t.Errorf("Import(%q) = %v, want an error of this package alone", b, err)
+		}
+		var r *Ring
+		var err error
+		if n := allocated.By(func() { r, err = Parse(b) }); n > allocated.Most {
+			t.Errorf("Parse(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
+		}
 		if err != nil {
 			if r != nil || !strings.HasPrefix(err.Error(), "keyring: ") {
 				t.Errorf("Parse(%q) = %v, %v, want an error of this package alone", b, r, err)

@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -71,19 +70,9 @@ func (r *Ring) Marshal() ([]byte, error) {
 // refuses what is over [MaxRecord], malformed or not a sound ring, and never
 // panics. An error says which rule was broken and holds no secret.
 func Parse(b []byte) (*Ring, error) {
-	if len(b) > MaxRecord {
-		return nil, fmt.Errorf("keyring: a record of %d bytes: must be at most %d", len(b), MaxRecord)
-	}
-	if err := checkFrames(b); err != nil {
-		return nil, err
-	}
 	var rec record
-	in := bytes.NewReader(b)
-	if err := gob.NewDecoder(in).Decode(&rec); err != nil {
-		return nil, fmt.Errorf("keyring: a malformed record: %w", err)
-	}
-	if in.Len() > 0 {
-		return nil, fmt.Errorf("keyring: %d bytes follow the record", in.Len())
+	if err := decode(b, &rec); err != nil {
+		return nil, err
 	}
 	n := len(rec.Keys)
 	if n > MaxKeys {
@@ -118,28 +107,6 @@ func Parse(b []byte) (*Ring, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-// checkFrames walks the lengths of a gob stream's messages, because the decoder
-// allocates what a length promises before it reads that much.
-func checkFrames(b []byte) error {
-	for len(b) > 0 {
-		size, n := uint64(b[0]), 1
-		if b[0] > 0x7f { // minus the number of bytes of a big-endian length
-			n = 1 - int(int8(b[0]))
-			if n > 9 || n > len(b) {
-				return errors.New("keyring: a malformed record: a message without its length")
-			}
-			var be [8]byte
-			copy(be[9-n:], b[1:n])
-			size = binary.BigEndian.Uint64(be[:])
-		}
-		if size > uint64(len(b)-n) {
-			return errors.New("keyring: a malformed record: a message longer than the record")
-		}
-		b = b[n+int(size):]
-	}
-	return nil
 }
 
 // validate holds every ring to the rules, those made here and those read.

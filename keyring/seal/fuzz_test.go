@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stekring/stekring/internal/allocated"
+	"github.com/stekring/stekring/keyring"
 )
 
 // FuzzOpen holds every record to this: it is the one ring that was ever sealed
@@ -18,14 +21,19 @@ func FuzzOpen(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ring, err := k.Open(path, b)
-		known(t, err)
+		open := func(k *KEK) (r *keyring.Ring) {
+			var err error
+			if n := allocated.By(func() { r, err = k.Open(path, b) }); n > allocated.Most {
+				t.Errorf("Open(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
+			}
+			known(t, err)
+			return r
+		}
+		ring := open(k)
 		if ring != nil && !slices.Equal(ring.TicketKeys(""), r.TicketKeys("")) {
 			t.Errorf("Open(%q) = %v, want a forgery refused", b, ring)
 		}
-		ring, err = Plaintext().Open(path, b)
-		known(t, err)
-		if ring != nil {
+		if ring := open(Plaintext()); ring != nil {
 			if _, err := ring.Marshal(); err != nil {
 				t.Errorf("Plaintext().Open(%q) = a ring that is not stored again: %v", b, err)
 			}
@@ -58,7 +66,11 @@ func FuzzParseKEK(f *testing.F) {
 	}
 	r := testRing(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		k, err := ParseKEK(b)
+		var k *KEK
+		var err error
+		if n := allocated.By(func() { k, err = ParseKEK(b) }); n > allocated.Most {
+			t.Errorf("ParseKEK(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
+		}
 		if err != nil {
 			if k != nil || !strings.HasPrefix(err.Error(), "seal: ") || strings.ContainsAny(err.Error(), "\n\r\x00") {
 				t.Errorf("ParseKEK(%q) = %v, %q, want an error of one line alone", b, k, err)
