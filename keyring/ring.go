@@ -171,11 +171,14 @@ func (r *Ring) add(k Key, s secret) {
 	if s == nil {
 		fresh := new([KeySize]byte)
 		rand.Read(fresh[:])
-		s = keep(fresh)
-		var id [8]byte
-		rand.Read(id[:])
-		k.ID = hex.EncodeToString(id[:])
+		s, k.ID = keep(fresh), freshID()
 	}
 	r.info.Keys = append(r.info.Keys, k)
 	r.secret = append(r.secret, s)
+}
+
+func freshID() string {
+	var id [8]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
 }
