@@ -24,7 +24,6 @@ import (
 const (
 	callTimeout   = 3 * time.Second
 	revokeTimeout = 2 * time.Second
-	minBackoff    = 100 * time.Millisecond
 	maxBackoff    = 3 * time.Second
 )
 
@@ -71,7 +70,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 		log = zap.NewNop()
 	}
 	var owed clientv3.LeaseID
-	for pause := minBackoff; ; {
+	for pause := (jitter.Backoff{}); ; {
 		var err error
 		var led time.Duration
 		if owed != 0 {
@@ -101,12 +100,11 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 			log.Debug("candidacy over", zap.Error(err))
 		}
 		if led > maxBackoff {
-			pause = minBackoff
+			pause.Reset()
 		}
-		if jitter.Sleep(ctx, pause) != nil {
+		if pause.Sleep(ctx, maxBackoff) != nil {
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, maxBackoff)
 	}
 }
 
@@ -142,7 +140,8 @@ func (c *Candidate) serve(s *concurrency.Session, t Term, lead func(context.Cont
 // watch returns when the term's key is gone, or ctx ends. The end of a session
 // shows late, and not at all if somebody deletes the key.
 func (t Term) watch(ctx context.Context, c *clientv3.Client) error {
-	for ctx.Err() == nil {
+	for pause := (jitter.Backoff{}); ctx.Err() == nil; {
+		start := time.Now()
 		rev, err := t.prove(ctx, c)
 		if errors.Is(err, errDeposed) {
 			return err
@@ -157,7 +156,10 @@ func (t Term) watch(ctx context.Context, c *clientv3.Client) error {
 			}
 			stop()
 		}
-		_ = jitter.Sleep(ctx, minBackoff)
+		if time.Since(start) > maxBackoff {
+			pause.Reset()
+		}
+		_ = pause.Sleep(ctx, maxBackoff)
 	}
 	return context.Cause(ctx)
 }

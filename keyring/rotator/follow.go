@@ -16,15 +16,14 @@ import (
 
 // follow keeps the node's copy of the ring current until ctx ends.
 func (r *Rotator) follow(ctx context.Context) {
-	for wait := 100 * time.Millisecond; ctx.Err() == nil; {
+	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		start := time.Now()
 		err := r.followOnce(ctx)
-		if time.Since(start) > 10*time.Second {
-			wait = 100 * time.Millisecond
+		if time.Since(start) > r.retry()/2 { // a pause already
+			wait.Reset()
 		}
 		r.log.Debug("watch over", zap.Error(err))
-		_ = jitter.Sleep(ctx, wait)
-		wait = min(2*wait, r.retry())
+		_ = wait.Sleep(ctx, r.retry())
 	}
 }
 
@@ -90,8 +89,7 @@ func (r *Rotator) followOnce(ctx context.Context) error {
 // whether it found what the watch had not brought.
 func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error) {
 	r.Ring() // so that what has expired is noticed where no client comes by
-	r.reading.Lock()
-	defer r.reading.Unlock()
+	defer r.read()()
 	gctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), fleet.Timeout)
 	defer cancel()
 	resp, err := r.cfg.Client.Get(gctx, r.path.Ring())
@@ -114,8 +112,7 @@ func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error)
 
 // notice takes in an event of the watch, unless a read has brought it or later.
 func (r *Rotator) notice(ev *clientv3.Event) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
+	defer r.read()()
 	switch at := ev.Kv.ModRevision; {
 	case at <= r.sighted().at:
 	case ev.Type == clientv3.EventTypePut:
@@ -160,7 +157,7 @@ func (r *Rotator) retry() time.Duration { return min(r.interval(), 3*time.Second
 
 // interval is P: how long a node goes at most without a look at etcd.
 func (r *Rotator) interval() time.Duration {
-	p := r.cfg.Policy
+	_, p := r.configured()
 	if h, _ := r.view.snapshot(); h.ring != nil {
 		p = h.ring.Info().Policy
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/seal"
 )
 
 // errLost means that a write's comparisons did not hold, or that nobody knows
@@ -56,7 +57,7 @@ func (r *Rotator) lead(ctx context.Context, term election.Term) error {
 	}()
 	defer func() { cancel(); <-done }()
 
-	for wait := 50 * time.Millisecond; ; {
+	for wait := (jitter.Backoff{}); ; {
 		news := r.changes()
 		until, err := r.turn(ctx, term)
 		switch {
@@ -67,13 +68,14 @@ func (r *Rotator) lead(ctx context.Context, term election.Term) error {
 			return err
 		case err != nil:
 			r.log.Warn("leading: will try again", zap.Error(err))
-			if err := jitter.Sleep(ctx, wait); err != nil {
+			r.stalled(err)
+			if err := wait.Sleep(ctx, r.retry()); err != nil {
 				return err
 			}
-			wait = min(2*wait, r.retry())
 			continue
 		}
-		wait = 50 * time.Millisecond
+		wait.Reset()
+		r.stalled(nil)
 		until = sooner(until, time.Now().Add(r.pollAfter()))
 		if err := pause(ctx, until, news, asked); err != nil {
 			return err
@@ -86,8 +88,7 @@ var errLeave = errors.New("leaving the lead")
 
 // turn reads, decides and writes. It returns when to come back at the latest.
 func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, error) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
+	defer r.read()()
 	snap, err := fleet.Read(ctx, r.cfg.Client, r.path, term.Fence())
 	if err != nil {
 		return time.Time{}, err
@@ -96,7 +97,8 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 		return time.Time{}, fmt.Errorf("%w: deposed", errLeave)
 	}
 	r.observe(snap.Ring, snap.RingRev, snap.Revision)
-	s := situation{policy: r.cfg.Policy, keep: r.cfg.Outage == Keep, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
+	kek, policy := r.configured()
+	s := situation{policy: policy, keep: r.cfg.Outage == Keep, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
 	s.held, _ = r.view.snapshot()
 	for _, n := range snap.Nodes {
 		if n.ID == r.cfg.ID {
@@ -114,14 +116,14 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 	case d.leave != nil:
 		return time.Time{}, fmt.Errorf("%w: %w", errLeave, d.leave)
 	case d.ring != nil || d.request != nil:
-		return time.Now(), r.commit(ctx, term, d, snap.RingRev)
+		return time.Now(), r.commit(ctx, term, kek, d, snap.RingRev)
 	}
 	return d.at, nil
 }
 
 // commit writes a decision in one transaction, under the fence and over nothing
 // but what it was made from.
-func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ringRev int64) error {
+func (r *Rotator) commit(ctx context.Context, term election.Term, kek *seal.KEK, d decision, ringRev int64) error {
 	conds := []clientv3.Cmp{term.Fence(), clientv3.Compare(clientv3.ModRevision(r.path.Ring()), "=", ringRev)}
 	var puts []clientv3.Op
 	var rec []byte
@@ -129,7 +131,7 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 	var info keyring.Info
 	if d.ring != nil {
 		var err error
-		if rec, err = r.cfg.KEK.Seal(r.path.Ring(), d.ring); err != nil {
+		if rec, err = kek.Seal(r.path.Ring(), d.ring); err != nil {
 			return err
 		}
 		info = d.ring.Info()
@@ -179,24 +181,38 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, d decision, ri
 // hear signals asked when somebody puts a request, and once for whatever came
 // before the watch.
 func (r *Rotator) hear(ctx context.Context, asked chan<- struct{}) {
-	for ctx.Err() == nil {
+	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-		for range r.cfg.Client.Watch(wctx, r.path.Requests(),
+		for resp := range r.cfg.Client.Watch(wctx, r.path.Requests(),
 			clientv3.WithPrefix(), clientv3.WithFilterDelete(), clientv3.WithCreatedNotify()) {
+			if resp.Err() == nil {
+				wait.Reset()
+			}
 			select {
 			case asked <- struct{}{}:
 			default:
 			}
 		}
 		cancel()
-		_ = jitter.Sleep(ctx, 200*time.Millisecond)
+		_ = wait.Sleep(ctx, r.retry())
 	}
+}
+
+// stalled notes why this leader cannot do what it should, or that it can. It
+// tells nobody, because the leader itself would come back for it at once.
+func (r *Rotator) stalled(err error) {
+	if errors.Is(err, errLost) {
+		return
+	}
+	r.mu.Lock()
+	r.stall = err
+	r.mu.Unlock()
 }
 
 // enthrone notes the term that this node leads, or that it leads no more.
 func (r *Rotator) enthrone(t *election.Term) {
 	r.mu.Lock()
-	r.term, r.since = t, time.Now()
+	r.term, r.since, r.stall = t, time.Now(), nil
 	r.mu.Unlock()
 	r.tell()
 }

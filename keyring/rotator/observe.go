@@ -22,6 +22,7 @@ type sighting struct {
 	record digest
 	info   keyring.Info // of a ring that could be opened
 	refuse error        // why this node does not use it
+	kek    *seal.KEK    // by which it was opened, or was not
 }
 
 // Why a ring that can be opened, or is not there, is not used.
@@ -42,17 +43,18 @@ func (s sighting) foreign() bool {
 // that what seems older is older.
 func (r *Rotator) observe(rec []byte, rev, at int64) {
 	last := r.sighted()
-	s := sighting{looked: true, at: at, rev: rev, record: sha256.Sum256(rec)}
-	if last.looked && last.rev == rev && last.record == s.record {
+	kek, _ := r.configured()
+	s := sighting{looked: true, at: at, rev: rev, record: sha256.Sum256(rec), kek: kek}
+	if last.looked && last.kek == kek && last.rev == rev && last.record == s.record {
 		s.info, s.refuse = last.info, last.refuse
 		r.sight(s)
 		return
 	}
 	have, _ := r.view.snapshot()
 	var ring *keyring.Ring
-	if rec == nil {
+	if rev == 0 {
 		s.refuse = errMissing
-	} else if ring, s.refuse = r.cfg.KEK.Open(r.path.Ring(), rec); s.refuse == nil {
+	} else if ring, s.refuse = kek.Open(r.path.Ring(), rec); s.refuse == nil {
 		s.info = ring.Info()
 		if have.ring != nil {
 			switch c := s.info.Compare(have.ring.Info()); {

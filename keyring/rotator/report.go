@@ -30,7 +30,7 @@ type Status struct {
 	Term     int64        `json:"term,omitempty"`    // the etcd revision at which it began
 	Since    time.Time    `json:"since,omitzero"`    // when the term began
 	Rotated  uint64       `json:"rotated"`           // rotations this node has committed, revokes included
-	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, or why its ring is refused
+	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, why its ring is refused, or why this leader cannot write
 	Observer bool         `json:"observer"`
 }
 
@@ -58,15 +58,16 @@ func (r *Rotator) Status() Status {
 		s.Problem = "etcd does not answer: " + r.link.Error()
 	case r.etcd.refuse != nil:
 		s.Problem = r.etcd.refuse.Error()
+	case r.stall != nil:
+		s.Problem = "leading: " + r.stall.Error()
 	}
 	return s
 }
 
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
-	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, r.retry()) {
+	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
-			wait = 100 * time.Millisecond
 			for last := ""; ; {
 				news := r.changes()
 				now := r.describe()
@@ -81,6 +82,7 @@ func (r *Rotator) report(ctx context.Context) {
 						return err
 					}
 					last = now
+					wait.Reset()
 				}
 				if err := pause(s.Ctx(), time.Now().Add(r.pollAfter()), news, nil); err != nil {
 					return err
@@ -89,7 +91,7 @@ func (r *Rotator) report(ctx context.Context) {
 		})
 		if ctx.Err() == nil {
 			r.log.Debug("report lapsed", zap.Error(err))
-			_ = jitter.Sleep(ctx, wait)
+			_ = wait.Sleep(ctx, r.retry())
 		}
 	}
 }
@@ -114,10 +116,11 @@ func (r *Rotator) reported(s *concurrency.Session) bool {
 
 func (r *Rotator) describe() string {
 	s := r.Status()
+	_, policy := r.configured()
 	b, err := json.Marshal(fleet.Node{
 		ID: s.ID, Epoch: s.Info.Epoch, Version: s.Info.Version, Since: s.Applied.Round(0).UTC(),
 		Leader: s.Leader, LeaderSince: s.Since.Round(0).UTC(), Local: s.Local, Problem: s.Problem,
-		Policy: r.cfg.Policy, Build: r.cfg.Build, Listeners: r.cfg.Listeners,
+		Policy: policy, Build: r.cfg.Build, Listeners: r.cfg.Listeners,
 	})
 	if err != nil {
 		panic(err) // only for what JSON cannot say, and there is none of that

@@ -77,11 +77,13 @@ type Rotator struct {
 	log  *zap.Logger
 	view view
 
-	// reading is held from before etcd is asked for the ring until the answer
-	// is taken in. It is taken before mu and the view's own lock.
-	reading sync.Mutex
+	// reading has one token, held from before etcd is asked for the ring until
+	// the answer is taken in, and before mu and the view's own lock are.
+	reading chan struct{}
 
 	mu      sync.Mutex
+	kek     *seal.KEK
+	policy  keyring.Policy // while this node leads
 	running bool
 	news    chan struct{} // closed and replaced when anything below or in view changes
 	etcd    sighting
@@ -90,6 +92,7 @@ type Rotator struct {
 	loud    time.Time // when a refusal was last logged
 	term    *election.Term
 	since   time.Time // when the term began
+	stall   error     // of the last turn
 	rotated uint64    // rotations this node has committed
 }
 
@@ -132,9 +135,46 @@ func New(cfg Config) (*Rotator, error) {
 	if err := cfg.Policy.Validate(); err != nil {
 		return nil, fmt.Errorf("rotator: Config.Policy: %w", err)
 	}
-	r := &Rotator{cfg: cfg, path: fleet.NewLayout(cfg.Prefix, cfg.Ring), log: cfg.Log, news: make(chan struct{})}
+	r := &Rotator{
+		cfg: cfg, path: fleet.NewLayout(cfg.Prefix, cfg.Ring), log: cfg.Log,
+		kek: cfg.KEK, policy: cfg.Policy, reading: make(chan struct{}, 1), news: make(chan struct{}),
+	}
 	r.view.init(cfg.Policy, cfg.Outage, r.log, r.tell)
 	return r, nil
+}
+
+// Reconfigure goes on with another KEK and policy, as when their files have
+// changed; the zero policy is keyring.DefaultPolicy. It touches no network. A
+// node that lacked the KEK of the ring in etcd uses it from its next look on, at
+// most 30 s later. If it returns an error, nothing has changed.
+func (r *Rotator) Reconfigure(kek *seal.KEK, policy keyring.Policy) error {
+	if policy == (keyring.Policy{}) {
+		policy = keyring.DefaultPolicy
+	}
+	if kek == nil {
+		return errors.New("rotator: Reconfigure: no KEK")
+	}
+	if err := policy.Validate(); err != nil {
+		return fmt.Errorf("rotator: Reconfigure: %w", err)
+	}
+	r.mu.Lock()
+	r.kek, r.policy = kek, policy
+	r.mu.Unlock()
+	r.tell()
+	return nil
+}
+
+// configured returns what Reconfigure can change.
+func (r *Rotator) configured() (*seal.KEK, keyring.Policy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kek, r.policy
+}
+
+// read holds reading until the func that it returns is called.
+func (r *Rotator) read() (done func()) {
+	r.reading <- struct{}{}
+	return func() { <-r.reading }
 }
 
 // Run follows the ring and, unless this is an observer, stands for election and

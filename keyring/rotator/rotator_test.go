@@ -9,154 +9,81 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// node is a running Rotator with its own etcd client.
-type node struct {
-	*rotator.Rotator
-	client *clientv3.Client
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// stop ends the node as TERM does.
-func (n *node) stop() { n.cancel(); <-n.done; _ = n.client.Close() }
-
-// kill ends the node without a chance to resign.
-func (n *node) kill() { _ = n.client.Close(); n.cancel(); <-n.done }
-
-var fast = keyring.Policy{Interval: time.Second, TicketLifetime: 12 * time.Second}
-
-type fleetOf struct {
-	t    *testing.T
-	etcd *etcdtest.Etcd
-	kek  *seal.KEK
-	log  *zap.Logger
-	n    int
-}
-
-func newFleet(t *testing.T) *fleetOf {
-	return &fleetOf{t: t, etcd: etcdtest.Start(t), kek: seal.NewKEK(), log: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))}
-}
-
-// start adds a node; change may adapt its configuration.
-func (f *fleetOf) start(change ...func(*rotator.Config)) *node {
-	f.t.Helper()
-	f.n++
-	cfg := rotator.Config{
-		Client: f.etcd.Client(), Ring: "test", ID: fmt.Sprintf("n%d", f.n), KEK: f.kek,
-		Policy: fast, TTL: 2 * time.Second, Log: f.log.Named(fmt.Sprintf("n%d", f.n)),
-	}
-	for _, c := range change {
-		c(&cfg)
-	}
-	r, err := rotator.New(cfg)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	n := &node{Rotator: r, client: cfg.Client, cancel: cancel, done: make(chan struct{})}
-	go func() { defer close(n.done); _ = r.Run(ctx) }()
-	f.t.Cleanup(n.stop)
-	return n
-}
-
-// until waits for a node to be as asked; a minute is for a machine in trouble.
-func (f *fleetOf) until(n *node, what string, ok func(rotator.Status) bool) rotator.Status {
-	f.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		if s := n.Status(); ok(s) {
-			return s
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("%s: not within a minute: %+v", what, n.Status())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-func version(v uint64) func(rotator.Status) bool {
-	return func(s rotator.Status) bool { return s.Info.Version >= v }
-}
-
-func leads(s rotator.Status) bool { return s.Leader }
-
 func TestFleetSharesAndRotates(t *testing.T) {
-	f := newFleet(t)
-	nodes := []*node{f.start(), f.start(), f.start()}
-	for _, n := range nodes {
-		if err := n.Wait(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Whoever holds version v has as staged what every node seals with at v+1.
-	var mu sync.Mutex
-	staged, active := map[uint64]string{}, map[uint64]string{}
-	for v := uint64(1); v <= 4; v++ {
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		nodes := []*node{f.start(), f.start(), f.start()}
 		for _, n := range nodes {
-			s := f.until(n, "rotation", version(v))
-			mu.Lock()
-			keys := s.Info.Keys
-			for m, id := range map[*map[uint64]string]string{&staged: keys[len(keys)-1].ID, &active: keys[0].ID} {
-				if was, ok := (*m)[s.Info.Version]; ok && was != id {
-					t.Errorf("version %d has keys %s and %s in one role", s.Info.Version, was, id)
-				}
-				(*m)[s.Info.Version] = id
+			if err := n.Wait(t.Context()); err != nil {
+				t.Fatal(err)
 			}
-			mu.Unlock()
 		}
-	}
-	for v, id := range staged {
-		if next, ok := active[v+1]; ok && next != id {
-			t.Errorf("version %d: active %s, want %s, which was staged before", v+1, next, id)
+		// Whoever holds version v has as staged what every node seals with at v+1.
+		var mu sync.Mutex
+		staged, active := map[uint64]string{}, map[uint64]string{}
+		for v := uint64(1); v <= 4; v++ {
+			for _, n := range nodes {
+				s := f.until(n, "rotation", version(v))
+				mu.Lock()
+				keys := s.Info.Keys
+				for m, id := range map[*map[uint64]string]string{&staged: keys[len(keys)-1].ID, &active: keys[0].ID} {
+					if was, ok := (*m)[s.Info.Version]; ok && was != id {
+						t.Errorf("version %d has keys %s and %s in one role", s.Info.Version, was, id)
+					}
+					(*m)[s.Info.Version] = id
+				}
+				mu.Unlock()
+			}
 		}
-	}
-	leaders := 0
-	for _, n := range nodes {
-		if n.Status().Leader {
-			leaders++
+		for v, id := range staged {
+			if next, ok := active[v+1]; ok && next != id {
+				t.Errorf("version %d: active %s, want %s, which was staged before", v+1, next, id)
+			}
 		}
-	}
-	if leaders != 1 {
-		t.Errorf("%d leaders, want 1", leaders)
-	}
+		leaders := 0
+		for _, n := range nodes {
+			if n.Status().Leader {
+				leaders++
+			}
+		}
+		if leaders != 1 {
+			t.Errorf("%d leaders, want 1", leaders)
+		}
+	})
 }
 
 func TestFailover(t *testing.T) {
-	f := newFleet(t)
-	a := f.start()
-	f.until(a, "lead", leads)
-	b := f.start()
-	s := f.until(b, "ring", version(1))
-	a.kill()
-	f.until(b, "lead after a death", leads)
-	after := f.until(b, "rotation", version(s.Info.Version+2))
-	if after.Info.Epoch != 1 {
-		t.Errorf("epoch %d after a failover, want 1", after.Info.Epoch)
-	}
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		a := f.start()
+		f.until(a, "lead", leads)
+		b := f.start()
+		s := f.until(b, "ring", version(1))
+		a.kill()
+		f.until(b, "lead after a death", leads)
+		after := f.until(b, "rotation", version(s.Info.Version+2))
+		if after.Info.Epoch != 1 {
+			t.Errorf("epoch %d after a failover, want 1", after.Info.Epoch)
+		}
+	})
 }
 
 func TestStopResigns(t *testing.T) {
-	f := newFleet(t)
-	a := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
-	f.until(a, "lead", leads)
-	b := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
-	f.until(b, "ring", version(1))
-	a.stop()
-	f.until(b, "lead at once, as the lease is revoked", leads)
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		a := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
+		f.until(a, "lead", leads)
+		b := f.start(func(c *rotator.Config) { c.TTL = time.Minute })
+		f.until(b, "ring", version(1))
+		a.stop()
+		f.until(b, "lead at once, as the lease is revoked", leads)
+	})
 }
 
 func (f *fleetOf) ask(q fleet.Request) fleet.Answer {
@@ -188,180 +115,189 @@ func slow(c *rotator.Config) {
 }
 
 func TestRequests(t *testing.T) {
-	f := newFleet(t)
-	n := f.start(slow)
-	f.until(n, "ring", version(1))
-	if a := f.ask(fleet.Request{Op: fleet.Rotate}); a.Refused == "" || a.Version != 0 {
-		t.Errorf("rotate with a staged key nobody may have yet: %+v, want a refusal", a)
-	}
-	before := n.Ring()
-	if a := f.ask(fleet.Request{Op: fleet.Revoke, Reason: "test"}); a.Refused != "" || a.Epoch != 2 || a.Version != 2 {
-		t.Errorf("revoke: %+v, want epoch 2 version 2", a)
-	}
-	f.until(n, "revoked ring", version(2))
-	old := map[[32]byte]bool{}
-	for _, k := range before.TicketKeys("") {
-		old[k] = true
-	}
-	for _, k := range n.Ring().TicketKeys("") {
-		if old[k] {
-			t.Error("a key of before the revoke is still in use")
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		n := f.start(slow)
+		f.until(n, "ring", version(1))
+		if a := f.ask(fleet.Request{Op: fleet.Rotate}); a.Refused == "" || a.Version != 0 {
+			t.Errorf("rotate with a staged key nobody may have yet: %+v, want a refusal", a)
 		}
-	}
-	if a := f.ask(fleet.Request{Op: "explode"}); a.Refused == "" {
-		t.Error("an unknown operation was not refused")
-	}
+		before := n.Ring()
+		if a := f.ask(fleet.Request{Op: fleet.Revoke, Reason: "test"}); a.Refused != "" || a.Epoch != 2 || a.Version != 2 {
+			t.Errorf("revoke: %+v, want epoch 2 version 2", a)
+		}
+		f.until(n, "revoked ring", version(2))
+		old := map[[32]byte]bool{}
+		for _, k := range before.TicketKeys("") {
+			old[k] = true
+		}
+		for _, k := range n.Ring().TicketKeys("") {
+			if old[k] {
+				t.Error("a key of before the revoke is still in use")
+			}
+		}
+		if a := f.ask(fleet.Request{Op: "explode"}); a.Refused == "" {
+			t.Error("an unknown operation was not refused")
+		}
+	})
 }
 
 func TestOutage(t *testing.T) {
-	f := newFleet(t)
-	p := keyring.Policy{Interval: time.Second, TicketLifetime: time.Second}
-	n := f.start(func(c *rotator.Config) { c.Policy = p })
-	keep := f.start(func(c *rotator.Config) { c.Policy, c.Outage = p, rotator.Keep })
-	f.until(keep, "ring", version(1))
-	s := f.until(n, "ring", version(2))
-	if s.Local {
-		t.Error("seals with an own key beside a fresh ring")
-	}
-	f.etcd.Down()
-	f.until(n, "an own key past the bound", func(s rotator.Status) bool { return s.Local })
-	if s := keep.Status(); s.Local {
-		t.Error("outage: keep seals with an own key")
-	}
-	own := n.Status().Sealing
-	f.etcd.Up()
-	healed := f.until(n, "the fleet's ring again", func(s rotator.Status) bool { return !s.Local })
-	found := false
-	for _, k := range n.Ring().Info().Keys[1:] {
-		found = found || k.ID == own
-	}
-	if !found && time.Since(healed.Applied) < time.Second {
-		t.Error("tickets of the outage no longer open right after it")
-	}
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		p := keyring.Policy{Interval: time.Second, TicketLifetime: time.Second}
+		n := f.start(func(c *rotator.Config) { c.Policy = p })
+		keep := f.start(func(c *rotator.Config) { c.Policy, c.Outage = p, rotator.Keep })
+		f.until(keep, "ring", version(1))
+		s := f.until(n, "ring", version(2))
+		if s.Local {
+			t.Error("seals with an own key beside a fresh ring")
+		}
+		f.etcd.Down()
+		f.until(n, "an own key past the bound", func(s rotator.Status) bool { return s.Local })
+		if s := keep.Status(); s.Local {
+			t.Error("outage: keep seals with an own key")
+		}
+		own := n.Status().Sealing
+		f.etcd.Up()
+		healed := f.until(n, "the fleet's ring again", func(s rotator.Status) bool { return !s.Local })
+		found := false
+		for _, k := range n.Ring().Info().Keys[1:] {
+			found = found || k.ID == own
+		}
+		if !found && time.Since(healed.Applied) < time.Second {
+			t.Error("tickets of the outage no longer open right after it")
+		}
+	})
 }
 
 func TestStartWithoutEtcd(t *testing.T) {
-	f := newFleet(t)
-	f.etcd.Down()
-	n := f.start()
-	if n.Ring() == nil || len(n.Ring().TicketKeys("")) == 0 {
-		t.Fatal("no keys without etcd")
-	}
-	time.Sleep(500 * time.Millisecond) // let it try, and fail
-	f.etcd.Up()
-	f.until(n, "ring once etcd is there", version(1))
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		f.etcd.Down()
+		n := f.start()
+		if n.Ring() == nil || len(n.Ring().TicketKeys("")) == 0 {
+			t.Fatal("no keys without etcd")
+		}
+		time.Sleep(500 * time.Millisecond) // let it try, and fail
+		f.etcd.Up()
+		f.until(n, "ring once etcd is there", version(1))
+	})
 }
 
 func TestForeignKEKNeitherWritesNorStands(t *testing.T) {
-	f := newFleet(t)
-	a := f.start(slow)
-	f.until(a, "ring", version(1))
-	b := f.start(slow, func(c *rotator.Config) { c.KEK = seal.NewKEK() })
-	f.until(b, "refusal", func(s rotator.Status) bool { return s.Problem != "" })
-	a.stop()
-	time.Sleep(2 * time.Second)
-	if s := b.Status(); s.Leader || s.Info.Version != 0 {
-		t.Errorf("a node without the KEK leads or holds a ring: %+v", s)
-	}
-	c := f.start(slow)
-	f.until(c, "ring", version(1))
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		a := f.start(slow)
+		f.until(a, "ring", version(1))
+		b := f.start(slow, func(c *rotator.Config) { c.KEK = seal.NewKEK() })
+		f.until(b, "refusal", func(s rotator.Status) bool { return s.Problem != "" })
+		a.stop()
+		time.Sleep(2 * time.Second)
+		if s := b.Status(); s.Leader || s.Info.Version != 0 {
+			t.Errorf("a node without the KEK leads or holds a ring: %+v", s)
+		}
+		c := f.start(slow)
+		f.until(c, "ring", version(1))
+	})
 }
 
 func TestLostRingIsWrittenAgain(t *testing.T) {
-	f := newFleet(t)
-	a, b := f.start(slow), f.start(slow)
-	f.until(a, "ring", version(1))
-	s := f.until(b, "ring", version(1))
-	key := fleet.NewLayout("", "test").Ring()
-	for i, damage := range []func(){
-		func() { f.etcd.Client().Delete(t.Context(), key) },
-		func() { f.etcd.Client().Put(t.Context(), key, "garbage") },
-	} {
-		damage()
-		for _, n := range []*node{a, b} {
-			after := f.until(n, "restored ring", version(uint64(i+2)))
-			if after.Info.Keys[0].ID != s.Info.Keys[0].ID {
-				t.Error("the active key changed")
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		a, b := f.start(slow), f.start(slow)
+		f.until(a, "ring", version(1))
+		s := f.until(b, "ring", version(1))
+		key := fleet.NewLayout("", "test").Ring()
+		for i, damage := range []func(){
+			func() { f.etcd.Client().Delete(t.Context(), key) },
+			func() { f.etcd.Client().Put(t.Context(), key, "garbage") },
+		} {
+			damage()
+			for _, n := range []*node{a, b} {
+				after := f.until(n, "restored ring", version(uint64(i+2)))
+				if after.Info.Keys[0].ID != s.Info.Keys[0].ID {
+					t.Error("the active key changed")
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestReportsWithoutLease is somebody who writes to etcd and hopes to stop
 // rotation for good: nobody stands behind what has no lease.
 func TestReportsWithoutLease(t *testing.T) {
-	f := newFleet(t)
-	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
-	brag, _ := json.Marshal(fleet.Node{ID: "zz", Epoch: 9, Version: 99})
-	if _, err := c.Put(t.Context(), l.Node("zz"), string(brag)); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 70 {
-		stale := fmt.Sprintf(`{"op":"revoke","answer":{"version":%d}}`, i)
-		if _, err := c.Put(t.Context(), l.Request(fmt.Sprint("old", i)), stale); err != nil {
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		c, l := f.etcd.Client(), fleet.NewLayout("", "test")
+		brag, _ := json.Marshal(fleet.Node{ID: "zz", Epoch: 9, Version: 99})
+		if _, err := c.Put(t.Context(), l.Node("zz"), string(brag)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	n := f.start()
-	f.until(n, "rotation", version(3))
+		for i := range 70 {
+			stale := fmt.Sprintf(`{"op":"revoke","answer":{"version":%d}}`, i)
+			if _, err := c.Put(t.Context(), l.Request(fmt.Sprint("old", i)), stale); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := f.start()
+		f.until(n, "rotation", version(3))
+	})
 }
 
 // TestDeletedReportComesBack keeps a node in sight of those who wait for it.
 func TestDeletedReportComesBack(t *testing.T) {
-	f := newFleet(t)
-	c, l := f.etcd.Client(), fleet.NewLayout("", "test")
-	n := f.start(func(c *rotator.Config) {
-		c.Policy = keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		c, l := f.etcd.Client(), fleet.NewLayout("", "test")
+		n := f.start(func(c *rotator.Config) {
+			c.Policy = keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
+		})
+		f.until(n, "ring", version(1))
+		reported := func() bool {
+			s, err := fleet.Read(t.Context(), c, l)
+			return err == nil && len(s.Nodes) == 1
+		}
+		f.until(n, "report", func(rotator.Status) bool { return reported() })
+		if _, err := c.Delete(t.Context(), l.Node("n1")); err != nil {
+			t.Fatal(err)
+		}
+		f.until(n, "report again", func(rotator.Status) bool { return reported() })
 	})
-	f.until(n, "ring", version(1))
-	reported := func() bool {
-		s, err := fleet.Read(t.Context(), c, l)
-		return err == nil && len(s.Nodes) == 1
-	}
-	f.until(n, "report", func(rotator.Status) bool { return reported() })
-	if _, err := c.Delete(t.Context(), l.Node("n1")); err != nil {
-		t.Fatal(err)
-	}
-	f.until(n, "report again", func(rotator.Status) bool { return reported() })
 }
 
 // TestTwoNodesOfOneID are hard to tell apart, but for themselves.
 func TestTwoNodesOfOneID(t *testing.T) {
-	f := newFleet(t)
-	core, logs := observer.New(zap.ErrorLevel)
-	same := func(c *rotator.Config) {
-		c.ID, c.Log, c.Policy = "twin", zap.New(core), keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
-	}
-	n := f.start(same)
-	f.until(n, "ring", version(1))
-	f.start(same)
-	f.until(n, "a word of the other", func(rotator.Status) bool { return logs.FilterMessageSnippet("same id").Len() > 0 })
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		core, logs := observer.New(zap.ErrorLevel)
+		same := func(c *rotator.Config) {
+			c.ID, c.Log, c.Policy = "twin", zap.New(core), keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
+		}
+		n := f.start(same)
+		f.until(n, "ring", version(1))
+		f.start(same)
+		f.until(n, "a word of the other", func(rotator.Status) bool { return logs.FilterMessageSnippet("same id").Len() > 0 })
+	})
 }
 
 // TestWipedEtcd is an etcd that comes back with nothing, and with revisions
 // that its watchers have long passed.
 func TestWipedEtcd(t *testing.T) {
-	f := newFleet(t)
-	policy := func(c *rotator.Config) {
-		c.Policy = keyring.Policy{Interval: 8 * time.Second, TicketLifetime: time.Minute}
-	}
-	nodes := []*node{f.start(policy), f.start(policy), f.start(policy)}
-	var before rotator.Status
-	for _, n := range nodes {
-		before = f.until(n, "rotation", version(2))
-	}
-	f.etcd.Wipe()
-	f.etcd.Up()
-	for _, n := range nodes {
-		after := f.until(n, "the ring again, as a later version", version(before.Info.Version+1))
-		found := false
-		for _, k := range after.Info.Keys {
-			found = found || k.ID == before.Sealing
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		policy := func(c *rotator.Config) {
+			c.Policy = keyring.Policy{Interval: 8 * time.Second, TicketLifetime: time.Minute}
 		}
-		if !found || after.Info.Epoch != before.Info.Epoch {
-			t.Errorf("after the loss: epoch %d, keys %+v; want those of before", after.Info.Epoch, after.Info.Keys)
+		nodes := []*node{f.start(policy), f.start(policy), f.start(policy)}
+		var before rotator.Status
+		for _, n := range nodes {
+			before = f.until(n, "rotation", version(2))
 		}
-	}
+		f.etcd.Wipe()
+		f.etcd.Up()
+		for _, n := range nodes {
+			after := f.until(n, "the ring again, as a later version", version(before.Info.Version+1))
+			found := false
+			for _, k := range after.Info.Keys {
+				found = found || k.ID == before.Sealing
+			}
+			if !found || after.Info.Epoch != before.Info.Epoch {
+				t.Errorf("after the loss: epoch %d, keys %+v; want those of before", after.Info.Epoch, after.Info.Keys)
+			}
+		}
+	})
 }
 
 func TestNewRefuses(t *testing.T) {

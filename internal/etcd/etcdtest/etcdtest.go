@@ -59,10 +59,32 @@ func (e *Etcd) Down() {
 func (e *Etcd) Wipe() {
 	e.t.Helper()
 	e.Down()
-	if err := os.RemoveAll(filepath.Join(e.dir, "etcd")); err != nil {
+	if err := os.RemoveAll(e.data()); err != nil {
 		e.t.Fatal(err)
 	}
 }
+
+// Save restarts the server, and copies its data between. The function that it
+// returns puts the copy back, for which it takes the server down, if it is up.
+func (e *Etcd) Save() func() {
+	e.t.Helper()
+	saved := e.t.TempDir()
+	e.Down()
+	if err := os.CopyFS(saved, os.DirFS(e.data())); err != nil {
+		e.t.Fatal(err)
+	}
+	e.Up()
+	return func() {
+		e.t.Helper()
+		e.Wipe()
+		if err := os.CopyFS(e.data(), os.DirFS(saved)); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+// data is where the server keeps its data.
+func (e *Etcd) data() string { return filepath.Join(e.dir, "etcd") }
 
 // Client returns a new client, which is closed at the end of the test if it is
 // not before.

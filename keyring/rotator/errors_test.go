@@ -1,0 +1,186 @@
+package rotator_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/rotator"
+)
+
+var errStorage = errors.New("the storage has a bad day")
+
+// trouble makes some calls of every client of a fleet fail.
+type trouble struct {
+	gets, txns, puts, grants, watches atomic.Bool
+}
+
+type (
+	troubledKV struct {
+		clientv3.KV
+		*trouble
+	}
+	troubledTxn   struct{ clientv3.Txn }
+	troubledLease struct {
+		clientv3.Lease
+		*trouble
+	}
+	troubledWatcher struct {
+		clientv3.Watcher
+		*trouble
+	}
+)
+
+func (t *trouble) with(c *rotator.Config) {
+	c.Client.KV = troubledKV{c.Client.KV, t}
+	c.Client.Lease = troubledLease{c.Client.Lease, t}
+	c.Client.Watcher = troubledWatcher{c.Client.Watcher, t}
+}
+
+func (k troubledKV) Get(ctx context.Context, key string, o ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	if k.gets.Load() {
+		return nil, errStorage
+	}
+	return k.KV.Get(ctx, key, o...)
+}
+
+func (k troubledKV) Put(ctx context.Context, key, value string, o ...clientv3.OpOption) (*clientv3.PutResponse, error) {
+	if k.puts.Load() {
+		return nil, errStorage
+	}
+	return k.KV.Put(ctx, key, value, o...)
+}
+
+func (k troubledKV) Txn(ctx context.Context) clientv3.Txn {
+	if k.txns.Load() {
+		return troubledTxn{k.KV.Txn(ctx)}
+	}
+	return k.KV.Txn(ctx)
+}
+
+func (t troubledTxn) If(...clientv3.Cmp) clientv3.Txn        { return t }
+func (t troubledTxn) Then(...clientv3.Op) clientv3.Txn       { return t }
+func (t troubledTxn) Else(...clientv3.Op) clientv3.Txn       { return t }
+func (t troubledTxn) Commit() (*clientv3.TxnResponse, error) { return nil, errStorage }
+
+func (l troubledLease) Grant(ctx context.Context, ttl int64) (*clientv3.LeaseGrantResponse, error) {
+	if l.grants.Load() {
+		return nil, errStorage
+	}
+	return l.Lease.Grant(ctx, ttl)
+}
+
+func (w troubledWatcher) Watch(ctx context.Context, key string, o ...clientv3.OpOption) clientv3.WatchChan {
+	if w.watches.Load() {
+		c := make(chan clientv3.WatchResponse, 1)
+		c <- clientv3.WatchResponse{Canceled: true}
+		close(c)
+		return c
+	}
+	return w.Watcher.Watch(ctx, key, o...)
+}
+
+// failing is a store that can fail every call.
+type failing interface{ Fail(error) }
+
+// TestRotationOutlivesErrors is what other systems do not survive: after any
+// errors for three intervals the next rotation comes within one back-off, and
+// those after it in time.
+func TestRotationOutlivesErrors(t *testing.T) {
+	for name, c := range map[string]struct{ begin, end func(*fleetOf, *trouble) }{
+		"etcd is out of reach": {
+			func(f *fleetOf, _ *trouble) { f.etcd.Down() },
+			func(f *fleetOf, _ *trouble) { f.etcd.Up() },
+		},
+		"every call fails": {
+			func(f *fleetOf, t *trouble) {
+				if s, ok := f.etcd.(failing); ok {
+					s.Fail(errStorage)
+				}
+				t.all(true)
+			},
+			func(f *fleetOf, t *trouble) {
+				if s, ok := f.etcd.(failing); ok {
+					s.Fail(nil)
+				}
+				t.all(false)
+			},
+		},
+		"reads fail":        {func(_ *fleetOf, t *trouble) { t.gets.Store(true) }, (*fleetOf).healed},
+		"transactions fail": {func(_ *fleetOf, t *trouble) { t.txns.Store(true) }, (*fleetOf).healed},
+		"reports fail":      {func(_ *fleetOf, t *trouble) { t.puts.Store(true) }, (*fleetOf).healed},
+		"watches fail":      {func(f *fleetOf, t *trouble) { t.watches.Store(true); f.depose() }, (*fleetOf).healed},
+		"leases fail": {func(f *fleetOf, t *trouble) {
+			t.grants.Store(true)
+			f.endLeases()
+		}, (*fleetOf).healed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, f *fleetOf) {
+				p := brisk
+				if inBubble() {
+					p = keyring.DefaultPolicy
+				}
+				tr := &trouble{}
+				nodes := []*node{f.start(withPolicy(p), tr.with), f.start(withPolicy(p), tr.with), f.start(withPolicy(p), tr.with)}
+				f.agree(nodes, 1)
+				c.begin(f, tr)
+				time.Sleep(3*p.Interval + p.Interval/2)
+				c.end(f, tr)
+				start, before := time.Now(), f.newest(nodes)
+				f.agree(nodes, before+1)
+				took := time.Since(start)
+				t.Logf("version %d %v after the end of it", f.newest(nodes), took.Round(time.Millisecond))
+				f.agree(nodes, before+3)
+				if !inBubble() {
+					return
+				}
+				const backOff = 3 * time.Second
+				bound := backOff
+				if before > 1 { // it was no trouble, and the next is not due yet
+					bound += p.Interval / 2
+				}
+				if took > bound {
+					t.Errorf("rotated after %v, want within one back-off, %v", took, bound)
+				}
+				if took := time.Since(start); took > bound+2*p.Interval+backOff {
+					t.Errorf("rotated twice more after %v, want it in time", took)
+				}
+			})
+		})
+	}
+}
+
+func (t *trouble) all(on bool) {
+	for _, b := range []*atomic.Bool{&t.gets, &t.txns, &t.puts, &t.grants, &t.watches} {
+		b.Store(on)
+	}
+}
+
+func (*fleetOf) healed(t *trouble) { t.all(false) }
+
+// newest is the highest version that any node has.
+func (f *fleetOf) newest(nodes []*node) (v uint64) {
+	for _, n := range nodes {
+		v = max(v, n.Status().Info.Version)
+	}
+	return v
+}
+
+// endLeases revokes every lease, as an administrator can.
+func (f *fleetOf) endLeases() {
+	f.t.Helper()
+	c := f.etcd.Client()
+	resp, err := c.Leases(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, l := range resp.Leases {
+		_, _ = c.Revoke(f.t.Context(), l.ID)
+	}
+}
