@@ -49,7 +49,7 @@ func (c *checker) oneOf(field, given string, want ...string) {
 }
 
 func (c *checker) names() {
-	const rule = "must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
+	const rule = "must be 1 to 128 of A-Z a-z 0-9 . _ - and not of dots alone"
 	if c.cfg.Ring == "" {
 		c.missing("ring", "is required; name the ring that this fleet shares, such as www")
 	} else if !validName(c.cfg.Ring) {
@@ -60,7 +60,7 @@ func (c *checker) names() {
 	}
 }
 
-func validName(s string) bool { return nameRule.MatchString(s) && s != "." && s != ".." }
+func validName(s string) bool { return nameRule.MatchString(s) && strings.Trim(s, ".") != "" }
 
 // rotation asks the policy itself. A second policy in which only one of the two
 // can be wrong tells which field to name.
@@ -103,7 +103,7 @@ func (c *checker) election() {
 	switch {
 	case ttl < 2*time.Second || ttl > 5*time.Minute || ttl%time.Second != 0:
 		c.report("election.ttl", ttl.String(), "must be whole seconds from 2s to 5m; 15s is a good choice")
-	case ttl >= c.cfg.Rotation.Interval && c.fine("rotation.interval"):
+	case ttl >= c.cfg.Rotation.Interval && c.cfg.Rotation.Interval >= keyring.MinInterval && c.fine("rotation.interval"):
 		c.either("election.ttl", ttl, fmt.Sprintf(
 			"a ttl of %v must be below the interval of %v, or a failover misses a rotation; shorten the ttl, to 2s at least, or raise the interval",
 			ttl, c.cfg.Rotation.Interval))

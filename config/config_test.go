@@ -14,7 +14,7 @@ import (
 )
 
 // canaries are the secrets that testdata and tests put where they do not belong.
-var canaries = []string{"hunter2", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}
+var canaries = []string{"hunter2", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "0001020304050607"}
 
 // problems returns the lines of an *Error, and fails on any other error and on a
 // line with a secret or a control character.

@@ -147,7 +147,7 @@ func show(v any) string {
 	case time.Duration:
 		return v.String()
 	case string:
-		if strings.Contains(v, "@") || secret(v) {
+		if strings.Contains(v, "@") || LooksSecret(v) {
 			return "(not shown)"
 		}
 		return strconv.Quote(shorten(v))

@@ -99,7 +99,7 @@ func httpURL(s string) (*url.URL, string) {
 	}
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || !strings.Contains(s, "://") || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://"): // as those who dial compare it
 		return nil, "must begin with http:// or https:// and a host"
 	case u.Hostname() == "":
 		return nil, "must have a host"

@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +12,12 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stekring/stekring/keyring"
 )
+
+// duration matches whatever time.ParseDuration takes, and what overflows there.
+var duration = regexp.MustCompile(`^[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$`)
 
 // scalar reports whether s can be a value of type t; if not, that is a problem.
 // The file, variables and flags all pass here.
@@ -18,7 +25,11 @@ func (c *collector) scalar(field string, t reflect.Type, s string) bool {
 	switch {
 	case t == durationType:
 		if _, err := time.ParseDuration(s); err != nil {
-			c.reject(field, show(s), "must be "+expected(t))
+			rule := "must be " + expected(t)
+			if duration.MatchString(s) { // it is one, and too large for a time.Duration
+				rule = "is out of range; no key takes more than " + keyring.MaxInterval.String()
+			}
+			c.reject(field, show(s), rule)
 			return false
 		}
 	case t.Kind() == reflect.Bool:
@@ -29,17 +40,23 @@ func (c *collector) scalar(field string, t reflect.Type, s string) bool {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
 		c.reject(field, "(not shown)", "must be printable text on one line"+pathHint(field))
 		return false
-	case strings.HasSuffix(field, "_file") && secret(s):
+	case strings.HasSuffix(field, "_file") && LooksSecret(s):
 		c.reject(field, "(not shown)", "looks like a key"+pathHint(field))
 		return false
 	}
 	return true
 }
 
-// secret reports whether s is what a KEK or PEM file holds rather than its path.
-func secret(s string) bool {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(s[strings.LastIndexByte(s, ':')+1:]))
-	return err == nil && len(key) == 32 || strings.Contains(s, "-----BEGIN")
+// LooksSecret reports whether s is what a KEK or PEM file holds rather than its
+// path. A KEK is taken for one in hexadecimal too.
+func LooksSecret(s string) bool {
+	text := strings.TrimSpace(s[strings.LastIndexByte(s, ':')+1:])
+	for _, decode := range []func(string) ([]byte, error){base64.StdEncoding.DecodeString, hex.DecodeString} {
+		if key, err := decode(text); err == nil && len(key) == 32 {
+			return true
+		}
+	}
+	return strings.Contains(s, "-----BEGIN")
 }
 
 func pathHint(field string) string {

@@ -98,12 +98,14 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestEtcdOutOfReach is no script so that the three can wait side by side.
+// TestEtcdOutOfReach is no script so that the verbs can wait side by side.
 func TestEtcdOutOfReach(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nobody)
 	file := s.configure("operator")
-	verbs := [][]string{{"status"}, {"rotate"}, {"revoke", "--reason", "a test", "--yes"}}
+	_, steks := s.steks()
+	verbs := [][]string{{"status"}, {"rotate"}, {"revoke", "--reason", "a test", "--yes"},
+		{"import", steks}}
 	results := make(chan string, len(verbs))
 	for _, verb := range verbs {
 		go func() {

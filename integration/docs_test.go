@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 )
 
 // pages are what newcomers read and copy from.
@@ -181,6 +182,16 @@ func TestDocsKEKRuns(t *testing.T) {
 		}
 		return b + "printf 'ring: x\netcd: {endpoints: [http://127.0.0.1:1]}\nseal: {kek_file: kek}\n' > v.yaml\nstekring validate --config v.yaml\n" +
 			"if [ $(wc -l < kek) = 1 ] && cmp -s kek old; then echo the old key is left; exit 1; fi\n"
+	})
+}
+
+func TestDocsCaddyRuns(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, etcdtest.Start(t).Endpoint())
+	_, file := s.steks()
+	script(t, "../docs/how-to/caddy.md", func(b string) string {
+		// The reader's configuration is where the command looks for it.
+		return fmt.Sprintf("stekring() { %s \"$1\" --config %s \"${@:2}\"; }\ncp %s stek.bin\n%s", binary, s.configure("operator"), file, b)
 	})
 }
 

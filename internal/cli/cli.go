@@ -65,8 +65,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), validateCmd(), keygenCmd(), versionCmd())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &exitError{exitUsage, meant(cmd, err)} })
+	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), versionCmd())
+	strict(root)
 
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
@@ -74,7 +75,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "stekring: %v\n", err)
+	fmt.Fprintf(stderr, "stekring: %s\n", discreet(err.Error(), args))
 	var exit *exitError
 	var bad *config.Error
 	switch {

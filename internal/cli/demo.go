@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"io"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -9,6 +11,29 @@ import (
 
 	"github.com/stekring/stekring/internal/demo"
 )
+
+// watched calls lost when what is written reaches nobody any more.
+type watched struct {
+	io.Writer
+	lost func()
+}
+
+func (w watched) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if err != nil {
+		w.lost()
+	}
+	return n, err
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
 
 func demoCmd() *cobra.Command {
 	var o demo.Options
@@ -31,10 +56,14 @@ func demoCmd() *cobra.Command {
 			case output != "table" && output != "json":
 				return usage("--output %q: want table or json", output)
 			}
-			o.JSON, o.Out = output == "json", cmd.OutOrStdout()
-			// A terminal that goes away must not leave the demo's files.
+			// A terminal or a reader that goes away must not leave the demo's files.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
+			signal.Ignore(syscall.SIGPIPE) // Notify would bring those of sockets too
+			o.JSON, o.Out = output == "json", cmd.OutOrStdout()
+			if !terminal(o.Out) { // to which the demo writes in another way
+				o.Out = watched{o.Out, stop}
+			}
 			return demo.Run(ctx, o)
 		},
 	}

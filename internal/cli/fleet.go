@@ -33,11 +33,13 @@ func open(cmd *cobra.Command) (*fleetClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fleetClient{cfg: cfg, layout: fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring), kek: seal.Plaintext()}
-	if cfg.Seal.KEKFile != "" {
-		if f.kek, err = seal.LoadKEK(cfg.Seal.KEKFile); err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("seal.kek_file: %w", err)}
-		}
+	// Listeners are nothing to one who asks; their files may not be here.
+	if err := (&config.Config{Etcd: cfg.Etcd, Seal: cfg.Seal}).CheckFiles(); err != nil {
+		return nil, err
+	}
+	f := &fleetClient{cfg: cfg, layout: fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring)}
+	if f.kek, err = daemon.KEK(cfg.Seal); err != nil {
+		return nil, &exitError{exitUsage, err}
 	}
 	if f.client, err = daemon.Client(cfg.Etcd, zap.NewNop()); err != nil {
 		return nil, &exitError{exitUsage, err}

@@ -18,7 +18,7 @@ func runCmd() *cobra.Command {
 		Short: "Run one node",
 		Long: "Run one node: follow the ring, stand for election, serve the TLS listeners of the\n" +
 			"configuration. TERM or INT resigns and drains, a second one stops at once, HUP\n" +
-			"reloads the listeners and the log level.",
+			"reloads the listeners, the policy, the KEK file and the log level.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := load(cmd, dev)
@@ -28,6 +28,8 @@ func runCmd() *cobra.Command {
 			if err := cfg.CheckFiles(); err != nil {
 				return err
 			}
+			// TLS goes on when whoever reads the log is gone.
+			signal.Ignore(syscall.SIGPIPE)
 			log, level := logger(cfg.Log, cmd.ErrOrStderr())
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)

@@ -58,14 +58,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		}
 		defer closeDev()
 	}
-	kek := seal.Plaintext()
-	switch {
-	case cfg.Seal.KEKFile != "":
-		var err error
-		if kek, err = seal.LoadKEK(cfg.Seal.KEKFile); err != nil {
-			return err
-		}
-	case !cfg.Seal.InsecurePlaintext: // only --dev comes here without one
+	kek, err := KEK(cfg.Seal)
+	if err != nil {
+		return err
+	}
+	if kek == nil { // only --dev comes here without one
 		kek = seal.NewKEK()
 	}
 	client, err := Client(cfg.Etcd, log)
@@ -124,31 +121,58 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 			return err
 		case <-o.Hangup:
 			next, err := o.Reload()
-			if err == nil && o.Dev && len(next.Listeners) == 0 {
-				next.Listeners = []config.Listener{{Address: devListener}}
-			}
 			if err == nil {
-				err = f.apply(next.Listeners)
+				err = reload(next, o, f, rot, kek)
 			}
 			if err != nil {
 				log.Error("not reloaded; keeping the old configuration", zap.Error(err))
 				continue
 			}
-			_ = o.Level.UnmarshalText([]byte(next.Log.Level))
-			log.Info("reloaded", zap.Strings("needs_restart", needRestart(asRead, cfg.Seal.KEKFile, kek, next)))
+			log.Info("reloaded", zap.Strings("needs_restart", needRestart(asRead, next)))
 		}
 	}
 }
 
-// needRestart names the parts of a configuration that a running node keeps.
-func needRestart(old config.Config, kekFile string, kek *seal.KEK, next *config.Config) (parts []string) {
-	if now, err := seal.LoadKEK(kekFile); err == nil && now.String() != kek.String() {
-		parts = append(parts, "the content of seal.kek_file")
+// KEK returns the KEK that a configuration names, or nil if it names none.
+func KEK(s config.Seal) (*seal.KEK, error) {
+	if s.InsecurePlaintext {
+		return seal.Plaintext(), nil
 	}
+	if s.KEKFile == "" {
+		return nil, nil
+	}
+	k, err := seal.LoadKEK(s.KEKFile)
+	if err != nil {
+		return nil, fmt.Errorf("seal.kek_file: %w", err)
+	}
+	return k, nil
+}
+
+// reload takes over all of a configuration that a running node can. If anything
+// is wrong with it, nothing changes.
+func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev *seal.KEK) error {
+	if o.Dev && len(next.Listeners) == 0 {
+		next.Listeners = []config.Listener{{Address: devListener}}
+	}
+	kek, err := KEK(next.Seal)
+	if err != nil {
+		return err
+	}
+	if kek == nil {
+		kek = dev
+	}
+	if err := f.apply(next.Listeners); err != nil {
+		return err
+	}
+	_ = o.Level.UnmarshalText([]byte(next.Log.Level)) // checked with the rest, as the policy is
+	return rot.Reconfigure(kek, next.Policy())
+}
+
+// needRestart names the parts of a configuration that a running node keeps.
+func needRestart(old config.Config, next *config.Config) (parts []string) {
 	for name, pair := range map[string][2]any{
 		"ring": {old.Ring, next.Ring}, "node_id": {old.NodeID, next.NodeID}, "etcd": {old.Etcd, next.Etcd},
-		"rotation": {old.Rotation, next.Rotation}, "election": {old.Election, next.Election}, "seal": {old.Seal, next.Seal},
-		"outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
+		"election": {old.Election, next.Election}, "outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
 		"log.format": {old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

@@ -27,8 +27,15 @@ func Dial(o Options) (*clientv3.Client, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	// Given a password, New asks etcd for a token at once, and fails without
+	// etcd. A token that etcd does not know is replaced by the password's when
+	// a call needs it, as one of before a restart of etcd is.
+	token := ""
+	if o.Username != "" {
+		token = "none yet"
+	}
 	c, err := clientv3.New(clientv3.Config{
-		Endpoints: o.Endpoints, TLS: o.TLS, Username: o.Username, Password: o.Password,
+		Endpoints: o.Endpoints, TLS: o.TLS, Token: token,
 		DialTimeout: 3 * time.Second,
 		// A link that dies in silence is noticed after 13 s; etcd allows
 		// no more than one ping every 5 s, gRPC none below 10 s.
@@ -49,5 +56,6 @@ func Dial(o Options) (*clientv3.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: client for %v: %w", o.Endpoints, err)
 	}
+	c.Token, c.Username, c.Password = "", o.Username, o.Password
 	return c, nil
 }

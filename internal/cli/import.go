@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+)
+
+func importCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Make the first ring of the keys in Caddy's stek.bin",
+		Long: "Make the first ring of a fleet of the keys in the stek.bin of Caddy's distributed session\n" +
+			"ticket module, so that clients of the one resume at the other. Do it before any node runs.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := open(cmd)
+			if err != nil {
+				return err
+			}
+			defer f.close()
+			b, err := readRecord(args[0])
+			if err != nil {
+				return err
+			}
+			ring, err := f.cfg.Policy().Import(b, time.Now())
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if err := f.create(cmd.Context(), ring); err != nil {
+				return err
+			}
+			i := ring.Info()
+			fmt.Fprintf(cmd.OutOrStdout(), "epoch %d version %d at %s: %d keys\n", i.Epoch, i.Version, f.layout.Ring(), len(i.Keys))
+			return nil
+		},
+	}
+	configFlags(cmd)
+	return cmd
+}
+
+// readRecord refuses what would block, and reads no more than could be a record.
+func readRecord(file string) ([]byte, error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: must be a regular file", file)
+	}
+	r, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, keyring.MaxRecord+1))
+}
+
+// create writes a first ring. Only leaders write a ring, and this is none: so it
+// writes only where nobody can lead and nobody remembers a ring.
+func (f *fleetClient) create(ctx context.Context, r *keyring.Ring) error {
+	rec, err := f.kek.Seal(f.layout.Ring(), r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), fleet.Timeout)
+	defer cancel()
+	none := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.CreateRevision(key), "=", 0) }
+	resp, err := f.client.Txn(ctx).
+		If(none(f.layout.Ring()), none(f.layout.Election()+"/").WithPrefix(), none(f.layout.Nodes()).WithPrefix()).
+		Then(clientv3.OpPut(f.layout.Ring(), string(rec))).
+		Else(clientv3.OpGet(f.layout.Ring(), clientv3.WithKeysOnly())).Commit()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; etcd may have it all the same: see stekring status", f.unreachable(ctx, err))
+	case resp.Succeeded:
+		return nil
+	case len(resp.Responses[0].GetResponseRange().Kvs) > 0:
+		return fmt.Errorf("%s: there is a ring already; nothing was written", f.layout.Ring())
+	}
+	return errors.New("nodes of this ring are running; nothing was written: stop them, import, and start them again")
+}
