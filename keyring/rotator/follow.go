@@ -107,6 +107,7 @@ func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error)
 	} else {
 		r.observe(resp.Kvs[0].Value, resp.Kvs[0].ModRevision, rev)
 	}
+	r.asked()
 	return rev, r.sighted().rev != was.rev, nil
 }
 

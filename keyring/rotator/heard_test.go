@@ -43,7 +43,8 @@ func TestAgeOfAnArrival(t *testing.T) {
 			heard = time.Time{}
 		}
 		ring := hourly.First(1, 1, now.Add(-c.stamped))
-		seen, guess := r.written(ring, heard, now)
+		r.heard = heard
+		seen, guess := r.written(ring, now)
 		if got, followed := now.Sub(seen), strings.HasPrefix(name, "followed"); got != c.want || guess == followed {
 			t.Errorf("%s: age %v, a guess %t; want %v, %t", name, got, guess, c.want, !followed)
 		}
@@ -56,7 +57,7 @@ func TestDeadRingStaysDead(t *testing.T) {
 		r := unconnected(t)
 		now := time.Now()
 		old := hourly.First(1, 1, now.Add(-age))
-		seen, guess := r.written(old, time.Time{}, now)
+		seen, guess := r.written(old, now)
 		r.view.take(old, digest{}, seen, guess)
 		for _, k := range old.TicketKeys("") {
 			if opens(r.Ring(), k) {

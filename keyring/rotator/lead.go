@@ -97,6 +97,7 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 		return time.Time{}, fmt.Errorf("%w: deposed", errLeave)
 	}
 	r.observe(snap.Ring, snap.RingRev, snap.Revision)
+	r.asked()
 	kek, policy := r.configured()
 	s := situation{policy: policy, keep: r.cfg.Outage == Keep, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
 	s.held, _ = r.view.snapshot()

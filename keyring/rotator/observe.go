@@ -67,14 +67,14 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 			}
 		}
 	}
-	heard := r.sight(s)
+	r.sight(s)
 	switch {
 	case s.refuse == errMissing && have.ring == nil:
 		r.log.Info("etcd has no ring yet", zap.String("key", r.path.Ring()))
 	case s.refuse != nil:
 		r.refused(s)
 	case ring != nil:
-		seen, guess := r.written(ring, heard, time.Now())
+		seen, guess := r.written(ring, time.Now())
 		r.view.take(ring, s.record, seen, guess)
 		r.log.Info("ring applied", zap.Uint64("epoch", s.info.Epoch), zap.Uint64("version", s.info.Version),
 			zap.String("active", s.info.Keys[0].ID), zap.Int("keys", len(s.info.Keys)))
@@ -83,19 +83,28 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 	r.tell()
 }
 
-// sight notes what etcd has, and returns when it was heard from before.
-func (r *Rotator) sight(s sighting) (heard time.Time) {
+// sight notes what etcd has.
+func (r *Rotator) sight(s sighting) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	heard = r.heard
-	r.etcd, r.heard = s, time.Now()
-	return heard
+	r.etcd = s
+}
+
+// asked notes that etcd has just told what it has. A watch does not tell: after
+// a gap it begins with what happened in it.
+func (r *Rotator) asked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = time.Now()
 }
 
 // written returns when a ring must be taken to have been written that arrives
 // at now, and whether that is a guess. Who follows without a gap sees it at once.
 // Who was away has the stamp to go by, but never for longer than it was away.
-func (r *Rotator) written(ring *keyring.Ring, heard, now time.Time) (seen time.Time, guess bool) {
+func (r *Rotator) written(ring *keyring.Ring, now time.Time) (seen time.Time, guess bool) {
+	r.mu.Lock()
+	heard := r.heard
+	r.mu.Unlock()
 	if !heard.IsZero() && now.Sub(heard) <= 2*r.interval()+fleet.Timeout {
 		return now, false
 	}

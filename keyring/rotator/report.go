@@ -101,7 +101,7 @@ func (r *Rotator) report(ctx context.Context) {
 func (r *Rotator) reported(s *concurrency.Session) bool {
 	ctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
 	defer cancel()
-	got, err := s.Client().Get(ctx, r.path.Node(r.cfg.ID), clientv3.WithKeysOnly())
+	got, err := s.Client().Get(ctx, r.path.Node(r.cfg.ID))
 	switch {
 	case err != nil:
 		return true // as far as anybody knows

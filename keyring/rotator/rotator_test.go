@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/stekring/stekring/internal/etcd/memory"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
@@ -259,6 +260,25 @@ func TestDeletedReportComesBack(t *testing.T) {
 	})
 }
 
+// TestReplayIsNoNews is a node that is cut off, while the ring is rotated. Its
+// watch then brings all that it missed at once, which is not to count from then.
+func TestReplayIsNoNews(t *testing.T) {
+	inMemory(t, func(t *testing.T, f *fleetOf) {
+		slow := withPolicy(keyring.DefaultPolicy)
+		away, there := f.start(slow), f.start(slow)
+		f.agree([]*node{away, there}, 1)
+		etcd := f.etcd.(*memory.Etcd)
+		etcd.Cut(away.client)
+		f.until(there, "three rotations", version(4))
+		time.Sleep(20 * time.Minute)
+		etcd.Mend(away.client)
+		s := f.until(away, "the ring that it missed", version(4))
+		if late := s.Seen.Sub(s.Info.Rotated); late != 0 {
+			t.Errorf("its durations count from %v after it was written, want from then", late)
+		}
+	})
+}
+
 // TestTwoNodesOfOneID are hard to tell apart, but for themselves.
 func TestTwoNodesOfOneID(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fleetOf) {
@@ -267,7 +287,10 @@ func TestTwoNodesOfOneID(t *testing.T) {
 			c.ID, c.Log, c.Policy = "twin", zap.New(core), keyring.Policy{Interval: 4 * time.Second, TicketLifetime: time.Minute}
 		}
 		n := f.start(same)
-		f.until(n, "ring", version(1))
+		f.until(n, "ring, and reports of it", version(3))
+		if logs.Len() > 0 {
+			t.Errorf("a node alone says %v", logs.All())
+		}
 		f.start(same)
 		f.until(n, "a word of the other", func(rotator.Status) bool { return logs.FilterMessageSnippet("same id").Len() > 0 })
 	})
