@@ -67,8 +67,8 @@ type month struct {
 	last    []string // events
 
 	compacted int64
-	sealed    int // keys
-	calm    time.Time // since when nothing keeps the fleet from agreeing
+	sealed    int       // keys
+	calm      time.Time // since when nothing keeps the fleet from agreeing
 }
 
 const (
