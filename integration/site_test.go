@@ -36,6 +36,8 @@ type site struct {
 	certFile string
 	keyFile  string
 	roots    *x509.CertPool // every authority that a certificate here had
+
+	authority []byte // of the last
 }
 
 func newSite(t *testing.T, endpoint string) *site {
@@ -55,6 +57,15 @@ func newSite(t *testing.T, endpoint string) *site {
 // its own, and returns it.
 func (s *site) certify() tls.Certificate {
 	s.t.Helper()
+	cert, ca := s.pair(s.certFile, s.keyFile)
+	s.roots.AppendCertsFromPEM(ca)
+	s.authority = ca
+	return cert
+}
+
+// pair writes a new certificate and its key to files.
+func (s *site) pair(certFile, keyFile string) (cert tls.Certificate, ca []byte) {
+	s.t.Helper()
 	cert, ca, err := devcert.New("localhost")
 	if err != nil {
 		s.t.Fatal(err)
@@ -63,10 +74,9 @@ func (s *site) certify() tls.Certificate {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.write(s.certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}))
-	s.write(s.keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
-	s.roots.AppendCertsFromPEM(ca)
-	return cert
+	s.write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}))
+	s.write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	return cert, ca
 }
 
 func (s *site) write(file string, data []byte) {
