@@ -16,9 +16,9 @@ type bare struct {
 	result  chan error // of Campaign
 }
 
-func (w world) bare(ctx context.Context, c *clientv3.Client, id string, ttl time.Duration) *bare {
+func (w world) bare(ctx context.Context, c *clientv3.Client, id string, ttl time.Duration, o ...concurrency.SessionOption) *bare {
 	w.Helper()
-	s, err := concurrency.NewSession(c, concurrency.WithTTL(int(ttl.Seconds())))
+	s, err := concurrency.NewSession(c, append(o, concurrency.WithTTL(int(ttl.Seconds())))...)
 	if err != nil {
 		w.Fatal(err)
 	}

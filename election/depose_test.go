@@ -1,20 +1,25 @@
 package election_test
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
 
 // A session says nothing about the key that was put under it. If somebody
 // deletes that, another is elected and the first never hears of it.
 func TestLeaderKeyDeleted(t *testing.T) {
-	deposed(t, func(w world) { w.remove(string(w.key("a").Key)) })
+	deposed(t, true, func(w world) { w.remove(string(w.key("a").Key)) })
 }
 
 // A session hears of its lease's end with the next keepalive, up to a third of
 // the TTL after another was elected.
 func TestLeaderLeaseRevoked(t *testing.T) {
-	deposed(t, func(w world) { w.revoke(w.key("a").Lease) })
+	deposed(t, false, func(w world) { w.revoke(w.key("a").Lease) })
 }
 
-func deposed(t *testing.T, depose func(world)) {
+func deposed(t *testing.T, leaseLives bool, depose func(world)) {
 	w := newWorld(t)
 	c := w.control()
 	old := c.bare(t.Context(), c.client(), "a", never)
@@ -23,6 +28,9 @@ func deposed(t *testing.T, depose func(world)) {
 	c.bare(t.Context(), c.client(), "b", never).elected(t)
 	if over(old.session.Done()) {
 		t.Fatal("control: the session of the old leader ended in time")
+	}
+	if ttl := c.ttl(old.session.Lease()); ttl > 0 != leaseLives {
+		t.Fatalf("control: TTL of the old leader's lease = %d, want it to live: %t", ttl, leaseLives)
 	}
 
 	n := w.stand(w.client(), "a", never)
@@ -36,6 +44,63 @@ func deposed(t *testing.T, depose func(world)) {
 	if w.holds(first.Term) || !w.holds(second.Term) {
 		t.Error("the fence must hold for the second term and not for the first")
 	}
+}
+
+// Nobody watches before a watch begins, nor between two. That is no reason to
+// end a term, but what happens to the key meanwhile is.
+func TestLeaderKeyDeletedUnwatched(t *testing.T) {
+	w := newWorld(t)
+	client := w.client()
+	watcher := &askingWatcher{client.Watcher, make(chan string), make(chan bool)}
+	client.Watcher = watcher
+	n := w.stand(client, "a", never)
+
+	first := await(t, "a to lead", n.terms)
+	key := await(t, "a to watch", watcher.asked)
+	watcher.answer <- false
+	if again := await(t, "a to watch again", watcher.asked); again != key || over(first.Done()) {
+		t.Fatal("the term ended with its watch")
+	}
+	// What is compacted cannot be watched.
+	r, err := w.admin.Delete(t.Context(), key)
+	if err == nil {
+		_, err = w.admin.Compact(t.Context(), r.Header.Revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher.answer <- false
+	await(t, "the term to end, whose key went between two watches", first.Done())
+
+	second := await(t, "a to lead again", n.terms)
+	w.remove(await(t, "a to watch", watcher.asked))
+	watcher.answer <- true
+	await(t, "the term to end, whose key went before the watch", second.Done())
+}
+
+// askingWatcher asks, with the key, whether to watch or to end at once.
+type askingWatcher struct {
+	clientv3.Watcher
+	asked  chan string
+	answer chan bool
+}
+
+func (w *askingWatcher) Watch(ctx context.Context, key string, o ...clientv3.OpOption) clientv3.WatchChan {
+	none := make(chan clientv3.WatchResponse)
+	close(none)
+	select {
+	case w.asked <- key:
+	case <-ctx.Done():
+		return none
+	}
+	select {
+	case yes := <-w.answer:
+		if yes {
+			return w.Watcher.Watch(ctx, key, o...)
+		}
+	case <-ctx.Done():
+	}
+	return none
 }
 
 // A leader that was stopped for a while writes before it hears of anything.

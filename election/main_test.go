@@ -3,7 +3,8 @@ package election_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"log"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,13 @@ import (
 	"github.com/stekring/stekring/internal/etcd/etcdtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "" {
+		goleak.VerifyTestMain(m)
+	} else if err := childMain(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+		log.Fatal(err)
+	}
+}
 
 // never is a TTL of which no test sees the end, nor a second keepalive. What
 // happens under it happens because somebody did it.
@@ -102,38 +109,6 @@ func (w world) holds(t election.Term) bool {
 	}
 	return r.Succeeded
 }
-
-// client returns a client of its own for a candidate.
-func (w world) client() *clientv3.Client {
-	c := w.etcd.Client()
-	c.Lease = &lease{Lease: c.Lease}
-	return c
-}
-
-// lease starts every lease with an answered keepalive, so that the next is a
-// third of the TTL away and tells a session nothing before.
-type lease struct {
-	clientv3.Lease
-	refused atomic.Int32 // revocations that etcd did not confirm
-}
-
-func (l *lease) KeepAlive(ctx context.Context, id clientv3.LeaseID) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
-	c, err := l.Lease.KeepAlive(ctx, id)
-	if err == nil {
-		<-c
-	}
-	return c, err
-}
-
-func (l *lease) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseRevokeResponse, error) {
-	r, err := l.Lease.Revoke(ctx, id)
-	if err != nil {
-		l.refused.Add(1)
-	}
-	return r, err
-}
-
-func refused(c *clientv3.Client) int32 { return c.Lease.(*lease).refused.Load() }
 
 // node is a running Candidate.
 type node struct {

@@ -22,12 +22,13 @@ func TestStopDuringOutage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	client := c.client()
 	stuck := c.bare(ctx, client, "b", never)
-	c.standing("b", 0)
+	watching(t, client)
 
 	leader := w.stand(w.client(), "a", never)
 	await(t, "a to lead", leader.terms)
-	waiting := w.stand(w.client(), "b", never)
-	w.standing("b", 0)
+	behind := w.client()
+	waiting := w.stand(behind, "b", never)
+	watching(t, behind)
 
 	w.etcd.Down()
 	// A call over a connection that is just breaking would fail at once.
@@ -83,7 +84,7 @@ func TestOutageOwesNoLease(t *testing.T) {
 	other, waiting := w.control(), w.client()
 	other.put("a")
 	other.stand(waiting, "b", ttl)
-	other.standing("b", 0)
+	watching(t, waiting)
 
 	w.etcd.Down()
 	await(t, "the context of lead to end", first.Done())

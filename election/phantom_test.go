@@ -14,34 +14,47 @@ import (
 // first, Campaign makes it a leader that etcd knows nothing of, beside the one
 // that etcd does know.
 func TestPhantomLeader(t *testing.T) {
+	t.Run("its key is gone", func(t *testing.T) {
+		phantom(t, func(w world, _ string) string { return w.prefix + "/c" })
+	})
+	t.Run("its key is another's", func(t *testing.T) {
+		phantom(t, func(_ world, own string) string { return own })
+	})
+}
+
+// phantom has the key of the one behind the lost candidate's own be called heir.
+func phantom(t *testing.T, heir func(w world, own string) string) {
 	w := newWorld(t)
 	// strand takes the lease of the waiting b, then its predecessor's key.
 	// The one behind it is the leader from then on.
-	strand := func(w world) (rev int64) {
+	strand := func(w world) (behind string, rev int64) {
 		b := w.standing("b", 0)
-		w.put("c")
+		behind = heir(w, string(b.Key))
 		w.revoke(b.Lease)
+		if _, err := w.admin.Put(t.Context(), behind, "c"); err != nil {
+			t.Fatal(err)
+		}
 		w.remove(w.prefix + "/a")
-		return b.CreateRevision
+		return behind, b.CreateRevision
 	}
 
 	c := w.control()
 	c.put("a")
-	phantom := c.bare(t.Context(), c.client(), "b", never)
+	bare := c.bare(t.Context(), c.client(), "b", never)
 	strand(c)
-	phantom.elected(t)
+	bare.elected(t)
 	if c.key("b") != nil {
 		t.Fatal("control: the elected b has a key")
 	}
 
 	w.put("a")
 	n := w.stand(w.client(), "b", never)
-	lost := strand(w)
+	behind, lost := strand(w)
 	again := w.standingOrLeading(n, "b", lost)
 	if len(n.terms) > 0 {
 		t.Fatal("b leads without a key of its own")
 	}
-	w.remove(w.prefix + "/c")
+	w.remove(behind)
 	term := await(t, "b to lead", n.terms)
 	if term.Number() != again {
 		t.Errorf("Number() = %d, want %d, where b's key was made", term.Number(), again)
