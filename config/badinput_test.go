@@ -54,6 +54,8 @@ func endpoints(list string) string { return "etcd: {endpoints: [" + list + "]}" 
 var long = strings.Repeat("x", 300)
 
 // TestBadInput is the list of what a configuration must not be.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	const (
 		interval = "c.yaml:1: rotation.interval: "

@@ -38,6 +38,8 @@ func check(t *testing.T, commands ...typed) {
 }
 
 // TestBadInput is the list of what may be typed, and of what only a process meets.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

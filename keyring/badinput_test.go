@@ -9,6 +9,8 @@ import (
 // TestBadInput is the list of what an authentic record must not be. Flaws are
 // refused on write too, by TestRefusals, and hostile gobs at little cost, by
 // TestHostile.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	for _, row := range []struct {
 		name   string

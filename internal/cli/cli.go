@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/stekring/stekring/config"
 )
@@ -106,19 +104,6 @@ func load(cmd *cobra.Command, dev bool) (*config.Config, error) {
 		return nil, fmt.Errorf("no --config given, and no %s here:\n%w", defaultConfig, err)
 	}
 	return cfg, err
-}
-
-// logger writes to stderr as a configuration says.
-func logger(c config.Log, stderr io.Writer) (*zap.Logger, zap.AtomicLevel) {
-	level := zap.NewAtomicLevel()
-	_ = level.UnmarshalText([]byte(c.Level)) // checked with the rest
-	enc := zap.NewProductionEncoderConfig()
-	enc.EncodeTime = zapcore.ISO8601TimeEncoder
-	encoder := zapcore.NewJSONEncoder(enc)
-	if c.Format == "console" {
-		encoder = zapcore.NewConsoleEncoder(enc)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), level)), level
 }
 
 // build returns the version that the Go toolchain stamped into the binary.

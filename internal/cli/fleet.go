@@ -3,14 +3,18 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
 
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/daemon"
@@ -60,6 +64,9 @@ func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
 
 // unreachable finds out why, as the client says no more than that time is up.
 func (f *fleetClient) unreachable(ctx context.Context, err error) error {
+	if definite(err) {
+		return fmt.Errorf("etcd at %s: %w", strings.Join(f.cfg.Etcd.Endpoints, ", "), err)
+	}
 	why := []string{err.Error()}
 	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
 	if err != nil {
@@ -74,11 +81,28 @@ func (f *fleetClient) unreachable(ctx context.Context, err error) error {
 	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
 }
 
+// definite reports whether etcd was reached, and will not do it.
+func definite(err error) bool {
+	var e rpctypes.EtcdError
+	return errors.As(err, &e) && slices.Contains([]codes.Code{
+		codes.PermissionDenied, codes.Unauthenticated, codes.ResourceExhausted, codes.InvalidArgument, codes.FailedPrecondition,
+	}, e.Code())
+}
+
 // ring reads the fleet and opens its ring.
 func (f *fleetClient) ring(ctx context.Context) (*keyring.Ring, fleet.Snapshot, error) {
 	s, err := f.read(ctx)
 	if err != nil {
 		return nil, s, err
+	}
+	if s.RingRev == 0 && s.Leader != "" {
+		why := "and does not report why"
+		for _, n := range s.Nodes {
+			if n.ID == s.Leader && n.Problem != "" {
+				why = "because: " + plain(n.Problem)
+			}
+		}
+		return nil, s, fmt.Errorf("no ring at %s: %s leads and has not written one, %s", f.layout.Ring(), plain(s.Leader), why)
 	}
 	if s.RingRev == 0 {
 		return nil, s, fmt.Errorf("no ring at %s: nobody has led yet; start a node with: stekring run", f.layout.Ring())

@@ -34,7 +34,7 @@ func importCmd() *cobra.Command {
 			}
 			ring, err := f.cfg.Policy().Import(b, time.Now())
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return fmt.Errorf("%s: %w; want Caddy's stek/stek.bin", args[0], err)
 			}
 			if err := f.create(cmd.Context(), ring); err != nil {
 				return err
@@ -80,6 +80,8 @@ func (f *fleetClient) create(ctx context.Context, r *keyring.Ring) error {
 		Then(clientv3.OpPut(f.layout.Ring(), string(rec))).
 		Else(clientv3.OpGet(f.layout.Ring(), clientv3.WithKeysOnly())).Commit()
 	switch {
+	case definite(err):
+		return f.unreachable(ctx, err)
 	case err != nil:
 		return fmt.Errorf("%w; etcd may have it all the same: see stekring status", f.unreachable(ctx, err))
 	case resp.Succeeded:

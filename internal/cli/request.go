@@ -89,6 +89,9 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 	key := f.layout.Request(strings.ToLower(rand.Text()))
 	return election.Hold(ctx, f.client, requestTime, func(s *concurrency.Session) error {
 		if _, err := s.Client().Put(s.Ctx(), key, string(b), clientv3.WithLease(s.Lease())); err != nil {
+			if definite(err) {
+				return f.unreachable(cmd.Context(), err)
+			}
 			return &exitError{exitUnreachable, fmt.Errorf("%s: %w; etcd may have it and a leader carry it out: see stekring status before you ask again",
 				q.Op, f.unreachable(cmd.Context(), err))}
 		}

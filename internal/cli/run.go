@@ -28,9 +28,10 @@ func runCmd() *cobra.Command {
 			if err := cfg.CheckFiles(); err != nil {
 				return err
 			}
-			// TLS goes on when whoever reads the log is gone.
+			// A node goes on when whoever reads its log is gone.
 			signal.Ignore(syscall.SIGPIPE)
-			log, level := logger(cfg.Log, cmd.ErrOrStderr())
+			log, level, closeLog := logger(cfg.Log, cmd.ErrOrStderr())
+			defer closeLog()
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)

@@ -157,7 +157,7 @@ func statusTable(out io.Writer, s fleet.Status) error {
 		if !k.Activated.IsZero() {
 			active = span(now.Sub(k.Activated)) + " ago"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Role, span(now.Sub(k.Created)), active, until(k.DropsAt, now))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Role, span(now.Sub(k.Created)), active, drops(k.DropsAt, now))
 	}
 	fmt.Fprintf(w, "\nNODE\tEPOCH\tVERSION\tBEHIND\tSEALS WITH\tPROBLEM\n")
 	for _, n := range s.Nodes {
@@ -177,6 +177,14 @@ func statusTable(out io.Writer, s fleet.Status) error {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", name, n.Epoch, n.Version, behind, with, problem)
 	}
 	return w.Flush()
+}
+
+// drops says when nodes drop a key, which they do whether or not it is in etcd.
+func drops(t, now time.Time) string {
+	if !t.IsZero() && t.Before(now) {
+		return "dropped"
+	}
+	return until(t, now)
 }
 
 func until(t, now time.Time) string {

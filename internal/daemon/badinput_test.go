@@ -67,6 +67,8 @@ var paths = []string{"/", "/livez", "/readyz", "/api/v1/status", "/metrics"}
 
 // TestBadInput is the list of what the HTTP side may be asked. It changes
 // nothing, so that most of it has nothing to be wrong about.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	for _, row := range []struct {
 		name string

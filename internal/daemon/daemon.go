@@ -122,11 +122,14 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		case <-o.Hangup:
 			next, err := o.Reload()
 			if err == nil {
-				err = reload(next, o, f, rot, kek)
+				err = reload(next, o, f, rot, kek, asRead.Election.TTL)
 			}
 			if err != nil {
 				log.Error("not reloaded; keeping the old configuration", zap.Error(err))
 				continue
+			}
+			for _, w := range next.Warnings {
+				log.Warn(w)
 			}
 			log.Info("reloaded", zap.Strings("needs_restart", needRestart(asRead, next)))
 		}
@@ -150,7 +153,10 @@ func KEK(s config.Seal) (*seal.KEK, error) {
 
 // reload takes over all of a configuration that a running node can. If anything
 // is wrong with it, nothing changes.
-func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev *seal.KEK) error {
+func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev *seal.KEK, ttl time.Duration) error {
+	if next.Rotation.Interval <= ttl {
+		return fmt.Errorf("rotation.interval: %v: must be above the election.ttl with which this node runs, %v; restart it for another", next.Rotation.Interval, ttl)
+	}
 	if o.Dev && len(next.Listeners) == 0 {
 		next.Listeners = []config.Listener{{Address: devListener}}
 	}
@@ -165,6 +171,7 @@ func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev 
 		return err
 	}
 	_ = o.Level.UnmarshalText([]byte(next.Log.Level)) // checked with the rest, as the policy is
+	o.Log.Info("sealing the ring", zap.Stringer("kek", kek), zap.Any("policy", next.Policy()))
 	return rot.Reconfigure(kek, next.Policy())
 }
 

@@ -46,6 +46,8 @@ func (r *Rotator) sees(rec []byte, rev int64) {
 
 // TestBadInput is the list of what may be where the ring was. Whatever it is, the
 // last good ring stays in use.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	const restored = "epoch 2 version 42 restored"
 	constant := func(b ...byte) func(*Rotator, []byte) []byte {

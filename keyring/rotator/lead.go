@@ -64,10 +64,8 @@ func (r *Rotator) lead(ctx context.Context, term election.Term) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, errLeave):
-			r.log.Warn("leading no more", zap.Error(err))
-			return err
+			return err // the election says it
 		case err != nil:
-			r.log.Warn("leading: will try again", zap.Error(err))
 			r.stalled(err)
 			if err := wait.Sleep(ctx, r.retry()); err != nil {
 				return err
@@ -174,7 +172,7 @@ func (r *Rotator) commit(ctx context.Context, term election.Term, kek *seal.KEK,
 		level = zap.WarnLevel
 	}
 	r.log.Log(level, "ring written", append(fields, zap.String("what", d.why),
-		zap.Uint64("epoch", info.Epoch), zap.Uint64("version", info.Version))...)
+		zap.Uint64("epoch", info.Epoch), zap.Uint64("version", info.Version), zap.Stringer("kek", kek))...)
 	r.observe(rec, resp.Header.Revision, resp.Header.Revision)
 	return nil
 }
@@ -200,14 +198,21 @@ func (r *Rotator) hear(ctx context.Context, asked chan<- struct{}) {
 }
 
 // stalled notes why this leader cannot do what it should, or that it can. It
-// tells nobody, because the leader itself would come back for it at once.
+// wakes nobody, because the leader itself would come back for it at once.
 func (r *Rotator) stalled(err error) {
 	if errors.Is(err, errLost) {
 		return
 	}
 	r.mu.Lock()
+	was := r.stall
 	r.stall = err
 	r.mu.Unlock()
+	switch {
+	case err != nil && fmt.Sprint(err) != fmt.Sprint(was):
+		r.log.Warn("leading: will try again", zap.Error(err))
+	case err == nil && was != nil:
+		r.log.Info("leading goes on")
+	}
 }
 
 // enthrone notes the term that this node leads, or that it leads no more.

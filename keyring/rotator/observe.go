@@ -68,6 +68,9 @@ func (r *Rotator) observe(rec []byte, rev, at int64) {
 		}
 	}
 	r.sight(s)
+	if s.refuse == nil && last.refuse != nil && (have.ring != nil || last.refuse != errMissing) {
+		r.log.Info("ring in etcd accepted again", zap.Int64("revision", rev))
+	}
 	switch {
 	case s.refuse == errMissing && have.ring == nil:
 		r.log.Info("etcd has no ring yet", zap.String("key", r.path.Ring()))

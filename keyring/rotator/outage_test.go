@@ -32,8 +32,8 @@ func misses(t *testing.T, f *fleetOf, outage rotator.Outage) {
 	f.agree(nodes, 1)
 	v := newVisitors(t)
 	var had []*ticket
-	hits, models := 0, 0
-	between := func(hours time.Duration) (cross, missed int) {
+	hits, closed := 0, 0
+	between := func(hours time.Duration) (fresh, missed int) {
 		for end := time.Now().Add(hours * time.Hour); time.Now().Before(end); time.Sleep(3 * time.Minute) {
 			n := nodes[rand.IntN(len(nodes))]
 			var with *ticket
@@ -65,45 +65,45 @@ func misses(t *testing.T, f *fleetOf, outage rotator.Outage) {
 				hits++
 			}
 			if age < p.TicketLifetime {
-				cross++
+				fresh++
 				if !resumed {
 					missed++
 				}
 			}
 			if !opens {
-				models++
+				closed++
 			}
 		}
-		return cross, missed
+		return fresh, missed
 	}
-	report := func(when string, cross, missed int) {
-		t.Logf("%s: %d of %d tickets missed, %.2f", when, missed, cross, float64(missed)/float64(max(1, cross)))
+	report := func(when string, fresh, missed int) {
+		t.Logf("%s: %d of %d tickets missed, %.2f", when, missed, fresh, float64(missed)/float64(max(1, fresh)))
 	}
 
-	cross, missed := between(4)
-	report("before", cross, missed)
+	fresh, missed := between(4)
+	report("before", fresh, missed)
 	if missed > 0 {
 		t.Error("misses with etcd there")
 	}
 	f.etcd.Down()
-	cross, missed = between(11)
-	report("within the bound", cross, missed)
+	fresh, missed = between(11)
+	report("within the bound", fresh, missed)
 	if missed > 0 {
 		t.Error("misses within the bound")
 	}
-	cross, missed = between(19)
-	report("past the bound", cross, missed)
+	fresh, missed = between(19)
+	report("past the bound", fresh, missed)
 	if outage == rotator.Local && missed == 0 || outage == rotator.Keep && missed > 0 {
 		t.Errorf("%d misses past the bound with outage: %s", missed, outage)
 	}
 	f.etcd.Up()
 	f.agree(nodes, 2)
-	cross, missed = between(13)
-	report("healed", cross, missed)
-	cross, missed = between(3)
-	report("13 hours later", cross, missed)
+	fresh, missed = between(13)
+	report("healed", fresh, missed)
+	fresh, missed = between(3)
+	report("13 hours later", fresh, missed)
 	if missed > 0 {
 		t.Error("misses 13 hours after the outage")
 	}
-	t.Logf("%d resumed, %d could not by the model", hits, models)
+	t.Logf("%d resumed, %d could not by the model", hits, closed)
 }

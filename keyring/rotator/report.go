@@ -3,6 +3,7 @@ package rotator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -56,16 +57,17 @@ func (r *Rotator) Status() Status {
 	switch {
 	case r.link != nil:
 		s.Problem = "etcd does not answer: " + r.link.Error()
-	case r.etcd.refuse != nil:
-		s.Problem = r.etcd.refuse.Error()
 	case r.stall != nil:
 		s.Problem = "leading: " + r.stall.Error()
+	case r.etcd.refuse != nil:
+		s.Problem = r.etcd.refuse.Error()
 	}
 	return s
 }
 
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
+	said := ""
 	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
 			for last := ""; ; {
@@ -81,16 +83,26 @@ func (r *Rotator) report(ctx context.Context) {
 					if err != nil {
 						return err
 					}
-					last = now
+					if last = now; said != "" {
+						r.log.Info("reporting again")
+						said = ""
+					}
 					wait.Reset()
 				}
 				if err := pause(s.Ctx(), time.Now().Add(r.pollAfter()), news, nil); err != nil {
 					return err
 				}
+				// Not while others are yet to get what this node reports to have.
+				if err := jitter.Sleep(s.Ctx(), 100*time.Millisecond); err != nil {
+					return err
+				}
 			}
 		})
 		if ctx.Err() == nil {
-			r.log.Debug("report lapsed", zap.Error(err))
+			if why := fmt.Sprint(err); why != said {
+				r.log.Warn("etcd does not have this node's report; will try again", zap.Error(err))
+				said = why
+			}
 			_ = wait.Sleep(ctx, r.retry())
 		}
 	}

@@ -78,7 +78,8 @@ type Rotator struct {
 	view view
 
 	// reading has one token, held from before etcd is asked for the ring until
-	// the answer is taken in, and before mu and the view's own lock are.
+	// the answer is taken in, and before mu and the view's own lock are. It is no
+	// mutex because testing/synctest does not see that those who wait for one wait.
 	reading chan struct{}
 
 	mu      sync.Mutex

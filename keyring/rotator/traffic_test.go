@@ -20,7 +20,6 @@ type ticket struct {
 	at      time.Time
 	from    *node
 	local   bool // sealed by a key that only that node has
-	epoch   uint64
 }
 
 // wallet is a session cache that offers one ticket and keeps the next.
@@ -29,10 +28,6 @@ type wallet struct{ offered, got *tls.ClientSessionState }
 func (w *wallet) Get(string) (*tls.ClientSessionState, bool) { return w.offered, w.offered != nil }
 func (w *wallet) Put(_ string, s *tls.ClientSessionState)    { w.got = s }
 func (w *wallet) config(c *tls.Config) *tls.Config           { c.ClientSessionCache = w; return c }
-func seals(r *keyring.Ring) (active keyring.Key, local bool) {
-	i := r.Info()
-	return i.Keys[0], i.Epoch == 0
-}
 
 // visitors are clients of a fleet. Their handshakes are real, over pipes.
 type visitors struct {
@@ -78,8 +73,7 @@ func (v *visitors) visit(n *node, with *ticket) (resumed bool, got *ticket) {
 		}
 		_ = far.Close()
 		if n.Ring() == ring { // else nobody knows which key sealed the ticket
-			_, local := seals(ring)
-			return resumed, &ticket{w.got, at, n, local, n.Status().Info.Epoch}
+			return resumed, &ticket{w.got, at, n, ring.Info().Epoch == 0}
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 // TestBadInput is the list of what an envelope must not be. That the last good
 // ring stays in use is shown by keyring/rotator's.
+// Rows have one numbering in all packages: C is configuration, V a ring's value
+// in etcd, K what is typed, A what HTTP is asked, E what etcd answers.
 func TestBadInput(t *testing.T) {
 	k, ring := testKEK(t, 0, 1), testRing(t)
 	good := sealed(t, k, ring)

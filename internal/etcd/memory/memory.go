@@ -4,9 +4,10 @@
 // where days pass in no time. What etcd can do and this cannot panics.
 //
 // Whatever clientv3 does between a call and its wire is clientv3's own code
-// here too, except for watches and keepalives: its watcher waits on a channel
-// of the whole process, which synctest takes for work that never ends, and its
-// keepalives wake four times a second.
+// here too, except for retries and tokens, which there are none of, and for
+// watches and keepalives: its watcher waits on a channel of the whole process,
+// which synctest takes for work that never ends, and its keepalives wake four
+// times a second.
 //
 // It is more exact than etcd: a lease expires at the very end of its TTL, a
 // client notices the server the moment it is back, and no call is in doubt.

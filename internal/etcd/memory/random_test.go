@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -25,11 +26,16 @@ type walk struct {
 	watches map[string]clientv3.WatchChan
 }
 
+var seedFlag = flag.Uint64("seed", 0, "of TestRandom, to do again what it did")
+
 // TestRandom has an etcd and this one do the same, and compares all they say.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if *seedFlag != 0 {
+		seed = *seedFlag
+	}
+	t.Logf("-seed %d", seed)
 	var walks []*walk
 	for _, e := range []server{etcdtest.Start(t), memory.New()} {
 		w := &walk{store: newStore(t, e), Rand: rand.New(rand.NewPCG(seed, 0)), watches: map[string]clientv3.WatchChan{}}
