@@ -50,10 +50,12 @@ func (c *collector) scalar(field string, t reflect.Type, s string) bool {
 // LooksSecret reports whether s is what a KEK or PEM file holds rather than its
 // path. A KEK is taken for one in hexadecimal too.
 func LooksSecret(s string) bool {
-	text := strings.TrimSpace(s[strings.LastIndexByte(s, ':')+1:])
-	for _, decode := range []func(string) ([]byte, error){base64.StdEncoding.DecodeString, hex.DecodeString} {
-		if key, err := decode(text); err == nil && len(key) == 32 {
-			return true
+	for _, text := range strings.Fields(s) { // a line may have a comment, and a file lines
+		text = text[strings.LastIndexByte(text, ':')+1:]
+		for _, decode := range []func(string) ([]byte, error){base64.StdEncoding.DecodeString, hex.DecodeString} {
+			if key, err := decode(text); err == nil && len(key) == 32 {
+				return true
+			}
 		}
 	}
 	return strings.Contains(s, "-----BEGIN")

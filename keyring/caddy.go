@@ -30,7 +30,7 @@ func (p Policy) Import(caddy []byte, now time.Time) (*Ring, error) {
 		return nil, errNoTime
 	}
 	age := max(0, now.Sub(rec.LastRotation))
-	interval := min(max(0, rec.NextRotation.Sub(rec.LastRotation)), MaxInterval)
+	interval := min(max(0, rec.NextRotation.Sub(rec.LastRotation)), 365*24*time.Hour) // the bound is against overflow
 
 	r := &Ring{info: Info{Epoch: 1, Version: 1, Rotated: stamp(now.Add(-age)), Policy: p}}
 	for i := range rec.Keys {

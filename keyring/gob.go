@@ -34,6 +34,10 @@ func decode(b []byte, into any) error {
 	return nil
 }
 
+// A ring has 12 fields and half as many types. The decoder's work grows with the
+// product of the two.
+const maxTypes, maxFields = 32, 64
+
 // sound walks the messages of a gob and the types that it defines. The decoder
 // trusts their lengths, loops for as long as a map says, and descends as deep as
 // types that contain themselves do. The encoding is that of encoding/gob's
@@ -46,7 +50,11 @@ func sound(b []byte) bool {
 			return false
 		}
 		message := walker{b: w.b[:size], defined: w.defined}
-		if id := message.int(); id < 0 {
+		id := message.int()
+		if id != int64(int32(id)) || len(w.defined) > maxTypes { // the decoder takes what is left of it in 32 bits
+			return false
+		}
+		if id < 0 {
 			w.defined[-id] = true
 			message.definition()
 			w.bad = message.bad || len(message.b) > 0
@@ -124,7 +132,12 @@ func (w *walker) definition() {
 	}
 	common := func() { w.fields(text, number) }
 	members := func() {
-		for range w.uint() {
+		n := w.uint()
+		if n > maxFields {
+			w.refuse()
+			return
+		}
+		for range n {
 			if w.fields(text, another); w.bad {
 				return
 			}

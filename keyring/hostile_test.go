@@ -31,6 +31,23 @@ func message(body ...[]byte) []byte {
 	return append(number(uint64(len(b))), b...)
 }
 
+func signed(i int64) []byte { return number(uint64(i<<1) ^ uint64(i>>63)) }
+
+// define is a type's definition.
+func define(id int64, body ...[]byte) []byte {
+	return message(signed(-id), slices.Concat(body...), []byte{0})
+}
+
+// defineStruct takes the fields' names and types in turn.
+func defineStruct(id int64, fields ...any) []byte {
+	body := [][]byte{{3, 2}, number(uint64(len(fields) / 2))}
+	for i := 0; i < len(fields); i += 2 {
+		name, of := fields[i].(string), fields[i+1].(int)
+		body = append(body, []byte{1}, number(uint64(len(name))), []byte(name), []byte{1}, signed(int64(of)), []byte{0})
+	}
+	return define(id, append(body, []byte{0})...)
+}
+
 // forge takes from an honest gob the definitions of its types, and has them
 // followed by a value of another making.
 func forge(honest []byte, value ...[]byte) []byte {
@@ -76,8 +93,26 @@ func hostiles(t testing.TB) map[string][]byte {
 		deep = endless{deep}
 	}
 	gob.Register(knownRecord())
+	// A type's id beyond 32 bits is a value to who reads it as it is, and a
+	// definition to the decoder.
+	truncated := slices.Concat(
+		defineStruct(65, "LastRotation", 67, "A", 66), define(67, []byte{5, 0}), defineStruct(68),
+		message(signed(1<<32-66), []byte{4, 2}, signed(68), []byte{1}, signed(68), []byte{0, 0}),
+		message(signed(65), []byte{2}, number(1<<62)),
+	)
+	// The decoder walks a chain of types for every field that begins it.
+	var fields []any
+	for range 3000 {
+		fields = append(fields, "A", 67)
+	}
+	chain := slices.Concat(defineStruct(65, append(fields, "LastRotation", 66)...), define(66, []byte{5, 0}))
+	for id := range int64(2000) {
+		chain = append(chain, define(67+id, []byte{2, 2}, signed(68+id), []byte{0})...)
+	}
 	all := map[string][]byte{
 		"a zero-length number":    {0x80},
+		"a type's id cut off":     truncated,
+		"types times fields":      chain,
 		"a number of 127 bytes":   {0x81},
 		"a message of 1 GB":       {0xfc, 0x3f, 0xff, 0xff, 0xff},
 		"a message of 2^64-1":     append([]byte{0xf8}, bytes.Repeat([]byte{0xff}, 40)...),

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (f *fleetClient) create(ctx context.Context, r *keyring.Ring) error {
 	resp, err := f.client.Txn(ctx).
 		If(none(f.layout.Ring()), none(f.layout.Election()+"/").WithPrefix(), none(f.layout.Nodes()).WithPrefix()).
 		Then(clientv3.OpPut(f.layout.Ring(), string(rec))).
-		Else(clientv3.OpGet(f.layout.Ring(), clientv3.WithKeysOnly())).Commit()
+		Else(clientv3.OpGet(f.layout.Ring())).Commit()
 	switch {
 	case definite(err):
 		return f.unreachable(ctx, err)
@@ -86,7 +87,11 @@ func (f *fleetClient) create(ctx context.Context, r *keyring.Ring) error {
 		return fmt.Errorf("%w; etcd may have it all the same: see stekring status", f.unreachable(ctx, err))
 	case resp.Succeeded:
 		return nil
-	case len(resp.Responses[0].GetResponseRange().Kvs) > 0:
+	}
+	switch kvs := resp.Responses[0].GetResponseRange().Kvs; {
+	case len(kvs) > 0 && bytes.Equal(kvs[0].Value, rec): // the client sends again what got no answer
+		return nil
+	case len(kvs) > 0:
 		return fmt.Errorf("%s: there is a ring already; nothing was written", f.layout.Ring())
 	}
 	return errors.New("nodes of this ring are running; nothing was written: stop them, import, and start them again")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -20,6 +21,9 @@ func keygenCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return usage("keygen needs --out FILE")
+			}
+			if config.LooksSecret(out) {
+				return usage("--out (not shown): looks like a key: want the path of a file to make")
 			}
 			f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, os.ErrExist) {

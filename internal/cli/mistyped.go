@@ -57,14 +57,19 @@ func meant(cmd *cobra.Command, err error) error {
 // discreet takes out of a text what was typed and looks like a key: it should
 // not be in a log as well.
 func discreet(text string, args []string) string {
-	for _, a := range args {
-		if strings.HasPrefix(a, "-") {
-			_, a, _ = strings.Cut(a, "=")
-		}
+	hide := func(a string) {
 		if config.LooksSecret(a) {
-			quoted := strconv.Quote(a)
-			text = strings.NewReplacer(a, "(not shown)", quoted[1:len(quoted)-1], "(not shown)").Replace(text)
+			quoted, cut := strconv.Quote(a), strings.TrimRight(a, "=") // as flags are cut
+			text = strings.NewReplacer(a, "(not shown)", quoted[1:len(quoted)-1], "(not shown)", cut, "(not shown)").Replace(text)
 		}
+	}
+	for _, a := range args {
+		if strings.HasPrefix(a, "-") && len(a) > 1 { // a flag's value, or what is no flag
+			_, value, _ := strings.Cut(a, "=")
+			hide(value)
+			hide(a[2:])
+		}
+		hide(a)
 	}
 	return text
 }

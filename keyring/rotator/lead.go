@@ -96,7 +96,7 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 	}
 	r.observe(snap.Ring, snap.RingRev, snap.Revision)
 	r.asked()
-	kek, policy := r.configured()
+	_, policy := r.configured()
 	s := situation{policy: policy, keep: r.cfg.Outage == Keep, etcd: r.sighted(), requests: snap.Requests, now: time.Now()}
 	s.held, _ = r.view.snapshot()
 	for _, n := range snap.Nodes {
@@ -115,7 +115,7 @@ func (r *Rotator) turn(ctx context.Context, term election.Term) (time.Time, erro
 	case d.leave != nil:
 		return time.Time{}, fmt.Errorf("%w: %w", errLeave, d.leave)
 	case d.ring != nil || d.request != nil:
-		return time.Now(), r.commit(ctx, term, kek, d, snap.RingRev)
+		return time.Now(), r.commit(ctx, term, s.etcd.kek, d, snap.RingRev) // which has opened what is there
 	}
 	return d.at, nil
 }

@@ -93,12 +93,15 @@ func (r *Rotator) sight(s sighting) {
 	r.etcd = s
 }
 
-// asked notes that etcd has just told what it has. A watch does not tell: after
-// a gap it begins with what happened in it.
+// asked notes that etcd, being asked, has just told what the fleet's ring is. A
+// watch does not tell: after a gap it begins with what happened in it. Nor does
+// what is refused, or missing: whoever can put that can put an old ring after it.
 func (r *Rotator) asked() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = time.Now()
+	if r.etcd.refuse == nil {
+		r.heard = time.Now()
+	}
 }
 
 // written returns when a ring must be taken to have been written that arrives

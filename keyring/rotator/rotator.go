@@ -89,7 +89,7 @@ type Rotator struct {
 	news    chan struct{} // closed and replaced when anything below or in view changes
 	etcd    sighting
 	link    error     // of the last look at etcd
-	heard   time.Time // when etcd last said what it has, being asked
+	heard   time.Time // when this node last was in step with etcd
 	loud    time.Time // when a refusal was last logged
 	term    *election.Term
 	since   time.Time // when the term began

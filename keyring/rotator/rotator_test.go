@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -252,6 +253,38 @@ func TestReplayIsNoNews(t *testing.T) {
 			t.Errorf("its durations count from %v after it was written, want from then", late)
 		}
 	})
+}
+
+// TestReplayedRing is somebody who writes to etcd, has no KEK, and puts a record
+// of the day before while nothing else is there that this node could know by.
+func TestReplayedRing(t *testing.T) {
+	for _, instead := range []string{"a foreign KEK", "nothing"} {
+		t.Run(instead, func(t *testing.T) {
+			inMemory(t, func(t *testing.T, f *fleetOf) {
+				n := f.start(slow)
+				f.until(n, "ring", version(1))
+				old, rec := f.stored()
+				f.until(n, "that its keys have had their time", version(20))
+				n.stop()
+				hide := f.remove
+				if instead != "nothing" {
+					hide = func() { f.put(newFleet(t, f.etcd).seal(old)) }
+				}
+				hide()
+				x := f.start(slow, func(c *rotator.Config) { c.Observer = true })
+				time.Sleep(time.Minute)
+				f.put(string(rec))
+				hide()
+				time.Sleep(time.Minute)
+				have := x.Ring().TicketKeys("")
+				for _, k := range old.TicketKeys("") {
+					if slices.Contains(have, k) {
+						t.Fatal("a key that was dropped the day before is in use")
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestTwoNodesOfOneID are hard to tell apart, but for themselves.
