@@ -26,32 +26,32 @@ type domain struct {
 	handBack handBack
 }
 
-// keys are those of one ring as crypto/tls uses them. Each has a configuration
-// to itself, at no cost, so that it is known which key opens a ticket.
+// keys are those of one ring as crypto/tls uses them. No connection is made with
+// the configuration. One for all keys costs a handshake less than one for each.
 type keys struct {
-	ring *keyring.Ring
-	each []*tls.Config // the first seals, all open
+	ring   *keyring.Ring
+	config *tls.Config
 }
 
 // keys returns what to use now. Two handshakes that meet a new ring at once
 // both derive its keys, and the next one may do so again: it is cheap, and
 // each uses the ring that it was given.
-func (d *domain) keys() []*tls.Config {
+func (d *domain) keys() *tls.Config {
 	ring := d.source.Ring()
 	if k := d.current.Load(); k != nil && k.ring == ring {
-		return k.each
+		return k.config
 	}
-	k := &keys{ring: ring}
-	if ring != nil { // against the contract of Source, but no reason to panic in a handshake
-		secrets := ring.TicketKeys(d.scope)
-		for i := range secrets {
-			c := new(tls.Config)
-			c.SetSessionTicketKeys(secrets[i : i+1])
-			k.each = append(k.each, c)
+	// A ring of none is against the contract of Source, but no reason to panic
+	// in a handshake.
+	c := &tls.Config{SessionTicketsDisabled: true}
+	if ring != nil {
+		if secrets := ring.TicketKeys(d.scope); len(secrets) > 0 {
+			c = new(tls.Config)
+			c.SetSessionTicketKeys(secrets)
 		}
 	}
-	d.current.Store(k)
-	return k.each
+	d.current.Store(&keys{ring, c})
+	return c
 }
 
 // unwrap is a tls.Config.UnwrapSession. TLS 1.2 calls it with an empty ticket
@@ -60,17 +60,14 @@ func (d *domain) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionStat
 	if len(ticket) == 0 || len(ticket) > maxTicket || d.noTLS12 && beforeTLS13(cs) {
 		return nil, nil
 	}
-	for _, key := range d.keys() {
-		session, err := key.DecryptTicket(ticket, cs)
-		if err != nil || session == nil {
-			continue
-		}
-		if beforeTLS13(cs) {
-			d.handBack.remember(session, ticket)
-		}
-		return session, nil
+	session, err := d.keys().DecryptTicket(ticket, cs)
+	if err != nil || session == nil {
+		return nil, nil
 	}
-	return nil, nil
+	if beforeTLS13(cs) {
+		d.handBack.remember(session, ticket)
+	}
+	return session, nil
 }
 
 // wrap is a tls.Config.WrapSession.
@@ -83,11 +80,9 @@ func (d *domain) wrap(cs tls.ConnectionState, session *tls.SessionState) ([]byte
 			return d.handBack.ticket(session), nil
 		}
 	}
-	if keys := d.keys(); len(keys) > 0 {
-		ticket, err := keys[0].EncryptTicket(cs, session)
-		if err == nil && len(ticket) <= maxTicket {
-			return ticket, nil
-		}
+	ticket, err := d.keys().EncryptTicket(cs, session)
+	if err == nil && len(ticket) <= maxTicket {
+		return ticket, nil
 	}
 	return none(cs), nil
 }
