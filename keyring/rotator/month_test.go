@@ -30,6 +30,9 @@ func TestMonth(t *testing.T) {
 	})
 }
 
+// days is how long the month is.
+var days = 30
+
 // life is what a key has been through.
 type life struct{ activated, stopped time.Time }
 
@@ -86,7 +89,7 @@ func (m *month) run() {
 	m.agree([]*node{m.members[0].node, m.members[1].node, m.members[2].node, m.members[3].node}, 1)
 	events := map[string]int{}
 	start := time.Now()
-	for next := start; time.Since(start) < 30*24*time.Hour; time.Sleep(step) {
+	for next := start; time.Since(start) < time.Duration(days)*24*time.Hour; time.Sleep(step) {
 		if time.Now().After(next) {
 			begin := time.Now()
 			e := m.event()
@@ -105,8 +108,8 @@ func (m *month) run() {
 		m.look()
 	}
 	m.t.Logf("version %d, %d keys have sealed; %v", m.newest, m.sealed, events)
-	if m.sealed < 600 {
-		m.t.Errorf("%d keys have sealed in 720 hours", m.sealed)
+	if m.sealed < 18*days {
+		m.t.Errorf("%d keys have sealed in %d days", m.sealed, days)
 	}
 }
 
