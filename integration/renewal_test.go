@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -192,4 +193,7 @@ func TestReloadKEKAndPolicy(t *testing.T) {
 	if want := fmt.Sprintf(`"interval": %q`, "3s"); !bytes.Contains([]byte(out), []byte(want)) {
 		t.Errorf("status has no %s after a reload:\n%s", want, out)
 	}
+	s.configure("a", func(c *config.Config) { c.Rotation.Enabled = false })
+	nodes[0].signal(syscall.SIGHUP)
+	eventually(t, "a warning", func() bool { return strings.Contains(nodes[0].text(), "keys change on request only") })
 }

@@ -136,6 +136,29 @@ func TestRingWrites(t *testing.T) {
 	}
 }
 
+// TestLeaderSaysWhatItCannot is a leader whose every write fails, before there
+// is any ring: that, and not that there is none, is what is wrong.
+func TestLeaderSaysWhatItCannot(t *testing.T) {
+	inMemory(t, func(t *testing.T, f *fleetOf) {
+		var n atomic.Int64
+		var mended atomic.Bool
+		never := func(_ *fleetOf, write commit) (*clientv3.TxnResponse, error) {
+			if mended.Load() {
+				return write()
+			}
+			n.Store(1) // so that the next is not spared either
+			return nil, errLostAnswer
+		}
+		n.Store(1)
+		x := f.start(func(c *rotator.Config) { c.Client.KV = &faulty{c.Client.KV, f, never, &n} })
+		f.until(x, "why", func(s rotator.Status) bool {
+			return s.Leader && strings.Contains(s.Problem, "leading: ") && strings.Contains(s.Problem, errLostAnswer.Error())
+		})
+		mended.Store(true)
+		f.until(x, "ring, and no problem", func(s rotator.Status) bool { return s.Info.Version > 0 && s.Problem == "" })
+	})
+}
+
 // refused makes a write that etcd must not take.
 func (f *fleetOf) refused(write commit) (*clientv3.TxnResponse, error) {
 	resp, err := write()
