@@ -69,7 +69,7 @@ func checkKEK(file string) error {
 }
 
 func checkCA(file string) error {
-	b, err := readFile(file, maxFile)
+	b, err := ReadFile(file, maxFile)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(b) {
 		return errors.New("holds no certificate in PEM")
 	}
@@ -77,7 +77,7 @@ func checkCA(file string) error {
 }
 
 func checkPassword(file string) error {
-	b, err := readFile(file, maxPassword)
+	b, err := ReadFile(file, maxPassword)
 	if err == nil && strings.TrimSpace(string(b)) == "" {
 		return errors.New("is empty; write the password into it")
 	}
@@ -90,11 +90,11 @@ func (c *Config) warn(format string, a ...any) {
 
 // readPair returns the certificate of a pair of files that belong together.
 func readPair(certFile, keyFile string) (*x509.Certificate, error) {
-	cert, err := readFile(certFile, maxFile)
+	cert, err := ReadFile(certFile, maxFile)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readFile(keyFile, maxFile)
+	key, err := ReadFile(keyFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("its key %s: %s", strconv.Quote(keyFile), cause(err))
 	}
@@ -105,8 +105,9 @@ func readPair(certFile, keyFile string) (*x509.Certificate, error) {
 	return pair.Leaf, nil
 }
 
-// readFile refuses what would block or never end, a pipe or a device.
-func readFile(file string, most int64) ([]byte, error) {
+// ReadFile reads a regular file of at most so many bytes. It refuses what would
+// block or never end, a pipe or a device. Its errors do not name the file.
+func ReadFile(file string, most int64) ([]byte, error) {
 	if err := regular(file); err != nil {
 		return nil, err
 	}

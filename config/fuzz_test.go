@@ -28,9 +28,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, dev bool) {
 		var c *Config
 		var err error
-		if n := allocated.By(func() { c, err = parse("fuzz.yaml", data, nil, nil, dev) }); n > allocated.Most {
-			t.Errorf("%d bytes of a file made parse allocate %d, want at most %d", len(data), n, allocated.Most)
-		}
+		allocated.Check(t, data, func() { c, err = parse("fuzz.yaml", data, nil, nil, dev) })
 		if err != nil {
 			if e, ok := errors.AsType[*Error](err); !ok || strings.ContainsFunc(strings.Join(e.Problems, ""), unicode.IsControl) {
 				t.Errorf("error %q (%T)", err, err)

@@ -21,7 +21,7 @@ func Load(file string, flags *pflag.FlagSet, dev bool) (*Config, error) {
 	var data []byte
 	if file != "" {
 		var err error
-		if data, err = readFile(file, maxFile); err != nil {
+		if data, err = ReadFile(file, maxFile); err != nil {
 			return nil, &Error{Problems: []string{file + ": " + err.Error()}}
 		}
 	}

@@ -1,13 +1,14 @@
 package election_test
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 )
 
 // A waiting candidate watches only the key before its own. If its lease goes
@@ -112,7 +113,7 @@ func TestLostAnswerLeavesNoKey(t *testing.T) {
 	w := newWorld(t)
 	c := w.control()
 	client := c.client()
-	client.KV = &lossy{KV: client.KV}
+	client.KV = lossy(client.KV)
 	orphan := c.bare(t.Context(), client, "a", never)
 	if err := await(t, "control: Campaign to return", orphan.result); !errors.Is(err, errLost) {
 		t.Fatalf("control: Campaign() = %v, want %v", err, errLost)
@@ -125,7 +126,7 @@ func TestLostAnswerLeavesNoKey(t *testing.T) {
 	}
 
 	client = w.client()
-	client.KV = &lossy{KV: client.KV}
+	client.KV = lossy(client.KV)
 	n := w.stand(client, "a", never)
 	if term := await(t, "a to lead", n.terms); !w.holds(term.Term) {
 		t.Error("the fence of the only candidate does not hold")
@@ -135,26 +136,13 @@ func TestLostAnswerLeavesNoKey(t *testing.T) {
 var errLost = errors.New("the answer was lost")
 
 // lossy loses the answer to its first transaction.
-type lossy struct {
-	clientv3.KV
-	lost atomic.Bool
-}
-
-type lossyTxn struct {
-	clientv3.Txn
-	kv *lossy
-}
-
-func (k *lossy) Txn(ctx context.Context) clientv3.Txn { return lossyTxn{k.KV.Txn(ctx), k} }
-
-func (t lossyTxn) If(c ...clientv3.Cmp) clientv3.Txn  { t.Txn.If(c...); return t }
-func (t lossyTxn) Then(o ...clientv3.Op) clientv3.Txn { t.Txn.Then(o...); return t }
-func (t lossyTxn) Else(o ...clientv3.Op) clientv3.Txn { t.Txn.Else(o...); return t }
-
-func (t lossyTxn) Commit() (*clientv3.TxnResponse, error) {
-	r, err := t.Txn.Commit()
-	if err == nil && t.kv.lost.CompareAndSwap(false, true) {
-		return nil, errLost
-	}
-	return r, err
+func lossy(kv clientv3.KV) clientv3.KV {
+	var lost atomic.Bool
+	return etcdtest.Commits(kv, func(_ []clientv3.Op, commit etcdtest.Commit) (*clientv3.TxnResponse, error) {
+		r, err := commit()
+		if err == nil && lost.CompareAndSwap(false, true) {
+			return nil, errLost
+		}
+		return r, err
+	})
 }

@@ -36,9 +36,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var r *Ring
 		var err error
-		if n := allocated.By(func() { r, err = Parse(b) }); n > allocated.Most {
-			t.Errorf("Parse(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
-		}
+		allocated.Check(t, b, func() { r, err = Parse(b) })
 		if err != nil {
 			if r != nil || !strings.HasPrefix(err.Error(), "keyring: ") {
 				t.Errorf("Parse(%q) = %v, %v, want an error of this package alone", b, r, err)

@@ -9,43 +9,22 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/etcd/memory"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
-// twice is a client that sends a transaction again, because the first answer
-// did not come.
-type twice struct{ clientv3.KV }
-
-type twiceTxn struct {
-	clientv3.Txn
-	again func() clientv3.Txn
-	cmps  []clientv3.Cmp
-	then  []clientv3.Op
-	or    []clientv3.Op
-}
-
-func (k twice) Txn(ctx context.Context) clientv3.Txn {
-	return &twiceTxn{again: func() clientv3.Txn { return k.KV.Txn(ctx) }}
-}
-
-func (t *twiceTxn) If(c ...clientv3.Cmp) clientv3.Txn  { t.cmps = c; return t }
-func (t *twiceTxn) Then(o ...clientv3.Op) clientv3.Txn { t.then = o; return t }
-func (t *twiceTxn) Else(o ...clientv3.Op) clientv3.Txn { t.or = o; return t }
-
-func (t *twiceTxn) Commit() (*clientv3.TxnResponse, error) {
-	_, _ = t.again().If(t.cmps...).Then(t.then...).Else(t.or...).Commit()
-	return t.again().If(t.cmps...).Then(t.then...).Else(t.or...).Commit()
-}
-
 // TestImportFindsItsOwn is an import whose first answer is lost, and another by
 // somebody else.
 func TestImportFindsItsOwn(t *testing.T) {
 	client := memory.New().Client()
 	defer client.Close()
-	client.KV = twice{client.KV}
+	client.KV = etcdtest.Commits(client.KV, func(_ []clientv3.Op, commit etcdtest.Commit) (*clientv3.TxnResponse, error) {
+		_, _ = commit()
+		return commit() // as the client does that got no answer
+	})
 	f := &fleetClient{client: client, layout: fleet.NewLayout("", "test"), kek: seal.NewKEK()}
 	ring := keyring.DefaultPolicy.First(1, 1, time.Now())
 	if err := f.create(t.Context(), ring); err != nil {

@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 )
@@ -29,9 +28,9 @@ func importCmd() *cobra.Command {
 				return err
 			}
 			defer f.close()
-			b, err := readRecord(args[0])
+			b, err := config.ReadFile(args[0], keyring.MaxRecord)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			ring, err := f.cfg.Policy().Import(b, time.Now())
 			if err != nil {
@@ -47,23 +46,6 @@ func importCmd() *cobra.Command {
 	}
 	configFlags(cmd)
 	return cmd
-}
-
-// readRecord refuses what would block, and reads no more than could be a record.
-func readRecord(file string) ([]byte, error) {
-	st, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: must be a regular file", file)
-	}
-	r, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, keyring.MaxRecord+1))
 }
 
 // create writes a first ring. Only leaders write a ring, and this is none: so it

@@ -9,6 +9,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
 )
@@ -25,7 +26,6 @@ type (
 		clientv3.KV
 		*trouble
 	}
-	troubledTxn   struct{ clientv3.Txn }
 	troubledLease struct {
 		clientv3.Lease
 		*trouble
@@ -37,7 +37,12 @@ type (
 )
 
 func (t *trouble) with(c *rotator.Config) {
-	c.Client.KV = troubledKV{c.Client.KV, t}
+	c.Client.KV = etcdtest.Commits(troubledKV{c.Client.KV, t}, func(_ []clientv3.Op, commit etcdtest.Commit) (*clientv3.TxnResponse, error) {
+		if t.txns.Load() {
+			return nil, errStorage
+		}
+		return commit()
+	})
 	c.Client.Lease = troubledLease{c.Client.Lease, t}
 	c.Client.Watcher = troubledWatcher{c.Client.Watcher, t}
 }
@@ -55,18 +60,6 @@ func (k troubledKV) Put(ctx context.Context, key, value string, o ...clientv3.Op
 	}
 	return k.KV.Put(ctx, key, value, o...)
 }
-
-func (k troubledKV) Txn(ctx context.Context) clientv3.Txn {
-	if k.txns.Load() {
-		return troubledTxn{k.KV.Txn(ctx)}
-	}
-	return k.KV.Txn(ctx)
-}
-
-func (t troubledTxn) If(...clientv3.Cmp) clientv3.Txn        { return t }
-func (t troubledTxn) Then(...clientv3.Op) clientv3.Txn       { return t }
-func (t troubledTxn) Else(...clientv3.Op) clientv3.Txn       { return t }
-func (t troubledTxn) Commit() (*clientv3.TxnResponse, error) { return nil, errStorage }
 
 func (l troubledLease) Grant(ctx context.Context, ttl int64) (*clientv3.LeaseGrantResponse, error) {
 	if l.grants.Load() {

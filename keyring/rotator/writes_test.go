@@ -11,6 +11,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
@@ -20,40 +21,19 @@ var errLostAnswer = errors.New("the answer was lost")
 
 // commit makes a write of the ring, fault is what becomes of it.
 type (
-	commit func() (*clientv3.TxnResponse, error)
+	commit = etcdtest.Commit
 	fault  func(f *fleetOf, c commit) (*clientv3.TxnResponse, error)
 )
 
-// faulty is a KV that has every second write of the ring go wrong.
-type faulty struct {
-	clientv3.KV
-	f     *fleetOf
-	fault fault
-	n     *atomic.Int64 // writes of the ring so far, by any node
-}
-
-// faultyTxn makes a transaction only when it is committed, and as often.
-type faultyTxn struct {
-	kv            *faulty
-	ctx           context.Context
-	cmps          []clientv3.Cmp
-	then, instead []clientv3.Op
-}
-
-func (k *faulty) Txn(ctx context.Context) clientv3.Txn { return &faultyTxn{kv: k, ctx: ctx} }
-
-func (t *faultyTxn) If(c ...clientv3.Cmp) clientv3.Txn  { t.cmps = c; return t }
-func (t *faultyTxn) Then(o ...clientv3.Op) clientv3.Txn { t.then = o; return t }
-func (t *faultyTxn) Else(o ...clientv3.Op) clientv3.Txn { t.instead = o; return t }
-
-func (t *faultyTxn) Commit() (*clientv3.TxnResponse, error) {
-	write := func() (*clientv3.TxnResponse, error) {
-		return t.kv.KV.Txn(t.ctx).If(t.cmps...).Then(t.then...).Else(t.instead...).Commit()
-	}
-	if len(t.then) == 0 || !t.then[0].IsPut() || string(t.then[0].KeyBytes()) != ringKey || t.kv.n.Add(1)%2 == 1 {
-		return write()
-	}
-	return t.kv.fault(t.kv.f, write)
+// faulty is a KV that has every second write of the ring go wrong; n counts
+// them, by any node.
+func (f *fleetOf) faulty(kv clientv3.KV, wrong fault, n *atomic.Int64) clientv3.KV {
+	return etcdtest.Commits(kv, func(then []clientv3.Op, write commit) (*clientv3.TxnResponse, error) {
+		if len(then) == 0 || !then[0].IsPut() || string(then[0].KeyBytes()) != ringKey || n.Add(1)%2 == 1 {
+			return write()
+		}
+		return wrong(f, write)
+	})
 }
 
 // deaf hears nothing of the ring.
@@ -112,7 +92,7 @@ func TestRingWrites(t *testing.T) {
 				var n atomic.Int64
 				broken := func(c *rotator.Config) {
 					c.Policy = brisk
-					c.Client.KV = &faulty{c.Client.KV, f, fault, &n}
+					c.Client.KV = f.faulty(c.Client.KV, fault, &n)
 					if strings.Contains(name, "no watch") {
 						c.Client.Watcher = deaf{c.Client.Watcher}
 					}
@@ -150,7 +130,7 @@ func TestLeaderSaysWhatItCannot(t *testing.T) {
 			return nil, errLostAnswer
 		}
 		n.Store(1)
-		x := f.start(func(c *rotator.Config) { c.Client.KV = &faulty{c.Client.KV, f, never, &n} })
+		x := f.start(func(c *rotator.Config) { c.Client.KV = f.faulty(c.Client.KV, never, &n) })
 		f.until(x, "why", func(s rotator.Status) bool {
 			return s.Leader && strings.Contains(s.Problem, "leading: ") && strings.Contains(s.Problem, errLostAnswer.Error())
 		})

@@ -23,9 +23,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		open := func(k *KEK) (r *keyring.Ring) {
 			var err error
-			if n := allocated.By(func() { r, err = k.Open(path, b) }); n > allocated.Most {
-				t.Errorf("Open(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
-			}
+			allocated.Check(t, b, func() { r, err = k.Open(path, b) })
 			known(t, err)
 			return r
 		}
@@ -68,9 +66,7 @@ func FuzzParseKEK(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var k *KEK
 		var err error
-		if n := allocated.By(func() { k, err = ParseKEK(b) }); n > allocated.Most {
-			t.Errorf("ParseKEK(%q) allocated %d bytes, want at most %d", b, n, allocated.Most)
-		}
+		allocated.Check(t, b, func() { k, err = ParseKEK(b) })
 		if err != nil {
 			if k != nil || !strings.HasPrefix(err.Error(), "seal: ") || strings.ContainsAny(err.Error(), "\n\r\x00") {
 				t.Errorf("ParseKEK(%q) = %v, %q, want an error of one line alone", b, k, err)
