@@ -45,7 +45,7 @@ func (r *Ring) Live(seen, now time.Time) (*Ring, time.Time) {
 	if !slices.ContainsFunc(r.info.Keys, expired) {
 		return r, next
 	}
-	live := &Ring{info: r.info, joined: r.joined}
+	live := &Ring{info: r.info, epoch: r.epoch, joined: r.joined}
 	live.info.Keys = nil
 	for i, k := range r.info.Keys {
 		if !expired(k) {
@@ -68,7 +68,7 @@ func (r *Ring) Capped(have *Ring, seen, now time.Time) *Ring {
 			left[k.ID] = max(0, stale.Add(have.info.Policy.Retirement()).Sub(now))
 		}
 	}
-	c := &Ring{info: r.Info(), secret: r.secret, joined: r.joined}
+	c := &Ring{info: r.Info(), secret: r.secret, epoch: r.epoch, joined: r.joined}
 	changed := false
 	for i := range c.info.Keys {
 		k := &c.info.Keys[i]

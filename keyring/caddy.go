@@ -32,7 +32,7 @@ func (p Policy) Import(caddy []byte, now time.Time) (*Ring, error) {
 	age := max(0, now.Sub(rec.LastRotation))
 	interval := min(max(0, rec.NextRotation.Sub(rec.LastRotation)), 365*24*time.Hour) // the bound is against overflow
 
-	r := &Ring{info: Info{Epoch: 1, Version: 1, Rotated: stamp(now.Add(-age)), Policy: p}}
+	r := &Ring{info: Info{Epoch: 1, Version: 1, Rotated: stamp(now.Add(-age)), Policy: p}, epoch: fresh()}
 	for i := range rec.Keys {
 		began := stamp(now.Add(-age - time.Duration(i)*interval))
 		k := Key{ID: freshID(), Role: Active, Created: began, Activated: began, Sealed: age}

@@ -34,7 +34,7 @@ func decode(b []byte, into any) error {
 	return nil
 }
 
-// A ring has 12 fields and half as many types. The decoder's work grows with the
+// A ring has 13 fields and half as many types. The decoder's work grows with the
 // product of the two.
 const maxTypes, maxFields = 32, 64
 

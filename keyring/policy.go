@@ -85,7 +85,7 @@ func (p Policy) Settle() time.Duration { return min(2*time.Minute, p.Interval/2)
 // First returns a ring of fresh keys. Epoch 0 is for a ring that is never
 // stored. It does not validate p; Marshal does.
 func (p Policy) First(epoch, version uint64, now time.Time) *Ring {
-	r := &Ring{info: Info{Epoch: epoch, Version: version, Rotated: stamp(now), Policy: p}}
+	r := &Ring{info: Info{Epoch: epoch, Version: version, Rotated: stamp(now), Policy: p}, epoch: fresh()}
 	r.add(Key{Role: Active, Created: stamp(now), Activated: stamp(now)}, nil)
 	r.add(Key{Role: Staged, Created: stamp(now)}, nil)
 	return r
@@ -103,7 +103,10 @@ func (e *FullError) Error() string {
 // retired, a fresh staged key, and what has had its time dropped. Its only
 // error is a [*FullError].
 func (p Policy) Next(r *Ring, seen, now time.Time) (*Ring, error) {
-	n := &Ring{info: Info{Epoch: r.info.Epoch, Version: r.info.Version + 1, Rotated: stamp(now), Policy: p}}
+	n := &Ring{info: Info{Epoch: r.info.Epoch, Version: r.info.Version + 1, Rotated: stamp(now), Policy: p}, epoch: r.epoch}
+	if n.epoch == nil {
+		n.epoch = fresh()
+	}
 	last := len(r.secret) - 1
 	staged := r.info.Keys[last]
 	staged.Role, staged.Activated = Active, stamp(now)
@@ -135,7 +138,7 @@ func (p Policy) Next(r *Ring, seen, now time.Time) (*Ring, error) {
 func (p Policy) Again(r *Ring, version uint64, seen, now time.Time) *Ring {
 	active, age := *r.active(), r.sealed(seen, now)
 	active.Sealed = age
-	n := &Ring{info: Info{Epoch: r.info.Epoch, Version: version, Rotated: stamp(now.Add(-age)), Policy: p}}
+	n := &Ring{info: Info{Epoch: r.info.Epoch, Version: version, Rotated: stamp(now.Add(-age)), Policy: p}, epoch: r.epoch}
 	n.add(active, r.secret[0])
 	r.addRetired(n, elapsed(seen, now))
 	n.add(r.info.Keys[len(r.secret)-1], r.secret[len(r.secret)-1])

@@ -29,6 +29,8 @@ type record struct {
 	IDs                []string
 	Life               []time.Duration // active: how long it has sealed; retired: how long it still opens
 	Created, Activated []int64         // Unix milliseconds; 0 is none
+
+	EpochSecret []byte // none in a record of before there was one
 }
 
 var errNoTime = errors.New("keyring: a stamp outside the years 1970 to 9999")
@@ -47,6 +49,9 @@ func (r *Ring) Marshal() ([]byte, error) {
 		LastRotation: r.info.Rotated, NextRotation: r.info.Rotated.Add(p.Interval),
 		Version: r.info.Version, Epoch: r.info.Epoch,
 		Interval: p.Interval, TicketLifetime: p.TicketLifetime, Manual: p.Manual,
+	}
+	if r.epoch != nil {
+		rec.EpochSecret = r.epoch()[:]
 	}
 	for i, k := range r.info.Keys {
 		rec.Keys = append(rec.Keys, *r.secret[i]())
@@ -84,6 +89,9 @@ func Parse(b []byte) (*Ring, error) {
 	if len(rec.IDs) != n || len(rec.Life) != n || len(rec.Created) != n || len(rec.Activated) != n {
 		return nil, fmt.Errorf("keyring: a record of %d keys that describes another number of them", n)
 	}
+	if s := len(rec.EpochSecret); s != 0 && s != KeySize {
+		return nil, fmt.Errorf("keyring: an epoch secret of %d bytes: must be %d", s, KeySize)
+	}
 	r := &Ring{info: Info{
 		Epoch: rec.Epoch, Version: rec.Version, Rotated: stamp(rec.LastRotation),
 		Policy: Policy{Interval: rec.Interval, TicketLifetime: rec.TicketLifetime, Manual: rec.Manual},
@@ -102,6 +110,9 @@ func Parse(b []byte) (*Ring, error) {
 			k.Left = rec.Life[i]
 		}
 		r.add(k, keep(&rec.Keys[i]))
+	}
+	if len(rec.EpochSecret) > 0 {
+		r.epoch = keep((*[KeySize]byte)(rec.EpochSecret))
 	}
 	if err := r.validate(); err != nil {
 		return nil, err
@@ -129,6 +140,9 @@ func (r *Ring) validate() error {
 	}
 	if !sane(r.info.Rotated) {
 		return errNoTime
+	}
+	if r.epoch != nil && weak(r.epoch()[:]) {
+		return errors.New("keyring: the epoch secret is constant")
 	}
 	ids, secrets := map[string]bool{}, map[[KeySize]byte]bool{}
 	for i, k := range r.info.Keys {

@@ -95,6 +95,7 @@ func (i Info) Compare(j Info) int {
 type Ring struct {
 	info   Info
 	secret []secret // secret[i] belongs to info.Keys[i]
+	epoch  secret   // as old as the epoch; nil in a record of before there was one
 	joined bool
 }
 
@@ -122,19 +123,43 @@ func (r *Ring) TicketKeys(scope string) [][KeySize]byte {
 			keys[i] = *s()
 			continue
 		}
-		k, err := hkdf.Key(sha256.New, s()[:], nil, "stekring/scope/v1\x00"+scope, KeySize)
-		if err != nil {
-			panic(err) // only for lengths that SHA-256 cannot give
-		}
-		copy(keys[i][:], k)
+		keys[i] = derive(s, "stekring/scope/v1\x00"+scope)
 	}
 	return keys
 }
 
+// Derive returns a secret for what a server must share with its fleet and cannot
+// swap, such as the Retry token key of QUIC. It is derived by HKDF-SHA256 from one
+// that lives as long as the epoch: until a revoke. Different labels have
+// independent secrets. It opens no ticket.
+//
+// The answer of a ring that only its node has is that node's alone, so ask when
+// the fleet's ring is known.
+func (r *Ring) Derive(label string) [KeySize]byte {
+	from := r.epoch
+	if from == nil { // until the next rotation, which adds one
+		from = r.secret[0]
+	}
+	return derive(from, "stekring/derive/v1\x00"+label)
+}
+
+func derive(from secret, info string) (k [KeySize]byte) {
+	b, err := hkdf.Key(sha256.New, from()[:], nil, info, KeySize)
+	if err != nil {
+		panic(err) // only for lengths that SHA-256 cannot give
+	}
+	copy(k[:], b)
+	return k
+}
+
 // Join returns a ring that seals as seal does and opens what either opens. It
-// has the epoch, version and policy of seal, and it cannot be marshaled.
+// has the epoch, version and policy of seal, derives what the fleet derives if
+// either is the fleet's, and cannot be marshaled.
 func Join(seal, open *Ring) *Ring {
-	j := &Ring{info: seal.Info(), secret: slices.Concat(seal.secret, open.secret), joined: true}
+	j := &Ring{info: seal.Info(), secret: slices.Concat(seal.secret, open.secret), epoch: seal.epoch, joined: true}
+	if seal.info.Epoch == 0 {
+		j.epoch = open.epoch
+	}
 	for _, k := range open.info.Keys {
 		if k.Role == Active {
 			k.Role = Retired // here it only opens
@@ -169,12 +194,16 @@ func (r *Ring) active() *Key { return &r.info.Keys[0] }
 // add appends a key; with no secret given it makes a fresh one.
 func (r *Ring) add(k Key, s secret) {
 	if s == nil {
-		fresh := new([KeySize]byte)
-		rand.Read(fresh[:])
-		s, k.ID = keep(fresh), freshID()
+		s, k.ID = fresh(), freshID()
 	}
 	r.info.Keys = append(r.info.Keys, k)
 	r.secret = append(r.secret, s)
+}
+
+func fresh() secret {
+	k := new([KeySize]byte)
+	rand.Read(k[:])
+	return keep(k)
 }
 
 func freshID() string {
