@@ -77,7 +77,7 @@ func TestTLS12SecretKeepsToOneKey(t *testing.T) {
 			var active []*tls.Config // every key that ever sealed
 			var tickets [][]byte
 			for range 30 {
-				scope := newBinding(Binder{Source: src}).domains[base.ClientAuth].scope
+				scope := newBinding(&Binder{Source: src}).domains[base.ClientAuth].scope
 				active = append(active, plain(t, src.Ring().TicketKeys(scope)[0]))
 				for range 2 {
 					if _, err := get(addr, c); err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"sync/atomic"
+	"time"
 
 	"github.com/stekring/stekring/keyring"
 )
@@ -12,15 +13,10 @@ import (
 // issued. Each key costs a MAC over all of it, and a client may send 64 KiB.
 const maxTicket = 16 << 10
 
-// domain is one trust domain: the hooks that crypto/tls calls for it.
-//
-// An error from a hook ends the connection, in TLS 1.2 even that of a client
-// which has no ticket. So the hooks return none: what cannot be opened is a
-// full handshake now, what cannot be sealed is one next time.
+// domain is one trust domain.
 type domain struct {
-	source  keyring.Source
-	scope   string
-	noTLS12 bool
+	source keyring.Source
+	scope  string
 
 	current  atomic.Pointer[keys]
 	handBack handBack
@@ -31,60 +27,151 @@ type domain struct {
 type keys struct {
 	ring   *keyring.Ring
 	config *tls.Config
+	seals  string // the id of the key that does
 }
 
 // keys returns what to use now. Two handshakes that meet a new ring at once
 // both derive its keys, and the next one may do so again: it is cheap, and
 // each uses the ring that it was given.
-func (d *domain) keys() *tls.Config {
+func (d *domain) keys() *keys {
 	ring := d.source.Ring()
 	if k := d.current.Load(); k != nil && k.ring == ring {
-		return k.config
+		return k
 	}
 	// A ring of none is against the contract of Source, but no reason to panic
 	// in a handshake.
-	c := &tls.Config{SessionTicketsDisabled: true}
+	k := &keys{ring: ring, config: &tls.Config{SessionTicketsDisabled: true}}
 	if ring != nil {
 		if secrets := ring.TicketKeys(d.scope); len(secrets) > 0 {
-			c = new(tls.Config)
-			c.SetSessionTicketKeys(secrets)
+			k.config = new(tls.Config)
+			k.config.SetSessionTicketKeys(secrets)
+			k.seals = ring.Info().Keys[0].ID
 		}
 	}
-	d.current.Store(&keys{ring, c})
-	return c
+	d.current.Store(k)
+	return k
 }
 
+// role returns what the key with an id does now, or none.
+func (k *keys) role(id string) keyring.Role {
+	if k.ring != nil {
+		for _, key := range k.ring.Info().Keys {
+			if key.ID == id {
+				return key.Role
+			}
+		}
+	}
+	return 0
+}
+
+// hooks are what crypto/tls calls for one configuration.
+//
+// An error from one ends the connection, in TLS 1.2 even that of a client which
+// has no ticket. So they return none: what cannot be opened is a full handshake
+// now, what cannot be sealed is one next time.
+type hooks struct {
+	*domain
+	noTLS12, perName, earlyData bool
+
+	chain   []byte // digest of the certificates, if tickets are bound to them
+	maxAge  time.Duration
+	marks   bool // whether sessions carry a mark
+	now     func() time.Time
+	observe func(Event)
+
+	alone bool      // hooks of one connection
+	began time.Time // of the session that it resumes
+}
+
+func newHooks(n *binding, c *tls.Config) *hooks {
+	h := &hooks{
+		domain: &n.domains[c.ClientAuth], noTLS12: n.NoTLS12, perName: n.PerName, earlyData: n.EarlyData,
+		maxAge: n.MaxSessionAge, now: time.Now, observe: n.Observe,
+		marks: n.PerName || n.PerChain || n.MaxSessionAge > 0 || n.Observe != nil,
+	}
+	if c.Time != nil {
+		h.now = c.Time
+	}
+	if n.PerChain {
+		h.chain = chain(c.Certificates)
+	}
+	if h.observe == nil {
+		h.observe = func(Event) {}
+	}
+	return h
+}
+
+func (h *hooks) into(c *tls.Config) { c.WrapSession, c.UnwrapSession = h.wrap, h.unwrap }
+
 // unwrap is a tls.Config.UnwrapSession. TLS 1.2 calls it with an empty ticket
-// for every client that has none.
-func (d *domain) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-	if len(ticket) == 0 || len(ticket) > maxTicket || d.noTLS12 && beforeTLS13(cs) {
+// for every client that has none, TLS 1.3 for each ticket until one is taken.
+func (h *hooks) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+	if len(ticket) == 0 || h.noTLS12 && beforeTLS13(cs) {
 		return nil, nil
 	}
-	session, err := d.keys().DecryptTicket(ticket, cs)
-	if err != nil || session == nil {
+	if len(ticket) > maxTicket {
+		h.tell(TooLarge, cs)
 		return nil, nil
+	}
+	k := h.keys()
+	session, err := k.config.DecryptTicket(ticket, cs)
+	if err != nil || session == nil {
+		h.tell(NoKey, cs)
+		return nil, nil
+	}
+	m := unmark(session)
+	if h.marks {
+		now := h.now()
+		switch {
+		case h.maxAge > 0 && (m.began.IsZero() || now.Sub(m.began).Abs() >= h.maxAge):
+			h.tell(TooOld, cs)
+			return nil, nil
+		case m.place != h.place(cs):
+			h.tell(Elsewhere, cs)
+			return nil, nil
+		}
+		if h.alone {
+			h.began = m.began
+		}
+		h.observe(Event{Kind: Opened, Version: cs.Version, Role: k.role(m.key), Age: m.age(now)})
+	}
+	if !h.earlyData {
+		session.EarlyData = false
 	}
 	if beforeTLS13(cs) {
-		d.handBack.remember(session, ticket)
+		h.handBack.remember(session, ticket)
 	}
 	return session, nil
 }
 
 // wrap is a tls.Config.WrapSession.
-func (d *domain) wrap(cs tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+func (h *hooks) wrap(cs tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
 	if beforeTLS13(cs) {
 		switch {
-		case d.noTLS12:
+		case h.noTLS12:
 			return nil, nil
 		case cs.DidResume:
-			return d.handBack.ticket(session), nil
+			return h.handBack.ticket(session), nil
 		}
 	}
-	ticket, err := d.keys().EncryptTicket(cs, session)
+	k := h.keys()
+	if h.marks {
+		m := mark{issued: h.now(), key: k.seals, place: h.place(cs)}
+		if m.began = m.issued; cs.DidResume {
+			m.began = h.began // unknown, unless these hooks are alone
+		}
+		m.onto(session)
+	}
+	ticket, err := k.config.EncryptTicket(cs, session)
 	if err == nil && len(ticket) <= maxTicket {
+		h.observe(Event{Kind: Issued, Version: cs.Version, Role: keyring.Active, Age: -1})
 		return ticket, nil
 	}
 	return none(cs), nil
+}
+
+func (h *hooks) tell(k Kind, cs tls.ConnectionState) {
+	h.observe(Event{Kind: k, Version: cs.Version, Age: -1})
 }
 
 // none returns a ticket that nobody can open. Before TLS 1.3 that is an empty

@@ -96,7 +96,7 @@ func TestServesWithoutKeys(t *testing.T) {
 // TestDerivesKeysOncePerRing guards the cost of a handshake.
 func TestDerivesKeysOncePerRing(t *testing.T) {
 	src := source(fresh())
-	d := &newBinding(Binder{Source: src, Scope: "a"}).domains[0]
+	d := &newBinding(&Binder{Source: src, Scope: "a"}).domains[0]
 	first := d.keys()
 	if d.keys() != first {
 		t.Error("the same ring was derived twice")

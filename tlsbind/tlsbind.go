@@ -2,13 +2,20 @@
 // keys that a keyring.Source holds at that moment, so that one ring can serve
 // many servers and be replaced while they run.
 //
-// [Config] is for most servers; [Binder] adds trust domains, the choice to
-// leave out TLS 1.2, and errors. Bind last: when everything else in the
-// configuration is set, and before it is given to a server.
+// [Config] is for most servers; [Binder] adds trust domains, bounds, events, and
+// errors where Config goes without tickets. Bind last: when everything else in
+// the configuration is set, and before it is given to a server. [Binder.Check]
+// finds out whether that worked.
 //
 // Tickets have the format of crypto/tls itself. Without a scope, and without
 // client certificates, a server that has the ring's keys by
 // SetSessionTicketKeys opens them as well.
+//
+// Early data (0-RTT), which only QUIC has, is refused unless
+// [Binder.EarlyData] is set: every server that shares a ring would take a replay
+// of it (RFC 8446, section 8). Do not let the server offer it then, because some
+// clients fail a request over a refusal: quic.Config.Allow0RTT is true for an
+// http3.Server without a QUICConfig.
 //
 // Not every server can be bound. quic-go's http3.Server.ListenAndServeTLS and
 // autocert's NewListener make a configuration that nobody else can reach: give
@@ -20,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/stekring/stekring/keyring"
 )
@@ -30,14 +38,16 @@ import (
 // nil base is an empty configuration.
 func Config(base *tls.Config, src keyring.Source) *tls.Config {
 	c := clone(base)
-	if err := newBinding(Binder{Source: src}).bind(c); err != nil {
+	if err := newBinding(&Binder{Source: src}).bind(c); err != nil {
 		c.SessionTicketsDisabled = true
 	}
 	return c
 }
 
 // Binder binds configurations to a Source. What Config returns does not depend
-// on the Binder any more.
+// on the Binder any more. Servers that share tickets need Binders alike in all
+// but Source and Observe: where those differ that say which tickets to take, a
+// ticket of the one is none for the other.
 type Binder struct {
 	// Source says which keys to use. It is asked for every ticket.
 	Source keyring.Source
@@ -51,6 +61,36 @@ type Binder struct {
 	// hands in full. A ticket of TLS 1.2 holds the secret of its connection, so
 	// that whoever gets the ticket key can read what was recorded.
 	NoTLS12 bool
+
+	// PerName takes a ticket only for the server name (SNI) that it was issued
+	// for. Without it a client may resume under any name that the server has, as
+	// with crypto/tls itself.
+	PerName bool
+
+	// PerChain takes a ticket only where Certificates are those of the
+	// configuration that issued it. They must be set there; for files that is
+	// tls.LoadX509KeyPair. A renewed certificate costs each client a full
+	// handshake.
+	PerChain bool
+
+	// MaxSessionAge, if not 0, bounds how long a client can resume from one full
+	// handshake on, by the wall clocks of the servers. Without it a chain of
+	// TLS 1.3 has no end, because each connection renews the ticket; one of TLS
+	// 1.2 ends with the ticket's key.
+	//
+	// It gives every connection its own copy of the configuration, so that one
+	// must be complete: certificates in it, no files given to the server, and
+	// NextProtos set, for http.Server to "h2" and "http/1.1", and not nil if
+	// there are none.
+	MaxSessionAge time.Duration
+
+	// EarlyData lets QUIC take early data on resumption, if it offered it.
+	EarlyData bool
+
+	// Observe, if not nil, is told what happens to tickets and of every
+	// handshake that is all but over. It is called in the handshake, by many at
+	// once, and must not block.
+	Observe func(Event)
 }
 
 // Config returns a copy of base whose tickets are sealed with the first key of
@@ -68,14 +108,15 @@ type Binder struct {
 // as it is if it has tickets disabled or its own WrapSession or UnwrapSession,
 // and gets no tickets if Config would refuse it for another reason.
 //
-// Config refuses a Binder without a Source, a Scope with a NUL, and a base
+// Config refuses a Binder without a Source, a Scope with a NUL, a negative
+// MaxSessionAge, what PerChain and MaxSessionAge do not find in base, and a base
 // that has its own WrapSession or UnwrapSession, or VerifyPeerCertificate
 // without VerifyConnection. crypto/tls calls only the latter when a session is
 // resumed, so it must hold whatever decides whether a peer is let in. All that
 // counts when Config is called: set ClientAuth and the callbacks before.
 func (b *Binder) Config(base *tls.Config) (*tls.Config, error) {
 	c := clone(base)
-	if err := newBinding(*b).bind(c); err != nil {
+	if err := newBinding(b).bind(c); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -84,16 +125,15 @@ func (b *Binder) Config(base *tls.Config) (*tls.Config, error) {
 // binding is what a bound configuration shares with the ones that its
 // GetConfigForClient returns: one domain for each ClientAuth.
 type binding struct {
-	source  keyring.Source
-	scope   string
+	Binder
 	domains [tls.RequireAndVerifyClientCert + 1]domain
 }
 
-func newBinding(b Binder) *binding {
-	n := &binding{source: b.Source, scope: b.Scope}
+func newBinding(b *Binder) *binding {
+	n := &binding{Binder: *b}
 	for auth := range n.domains {
 		d := &n.domains[auth]
-		d.source, d.scope, d.noTLS12 = b.Source, b.Scope, b.NoTLS12
+		d.source, d.scope = b.Source, b.Scope
 		if auth != int(tls.NoClientCert) {
 			// No Scope has a NUL, so none can equal this.
 			d.scope += fmt.Sprintf("\x00client-auth=%d", auth)
@@ -106,16 +146,28 @@ func newBinding(b Binder) *binding {
 // GetConfigForClient returns nevertheless: a configuration that relies on the
 // keys of an outer one without tickets could not shake hands.
 func (n *binding) bind(c *tls.Config) error {
-	if user := c.GetConfigForClient; user != nil {
-		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			inner, err := user(hello)
-			if err != nil || inner == nil {
-				return inner, err
+	user := c.GetConfigForClient
+	h, err := n.hook(c)
+	if own := h != nil && n.MaxSessionAge > 0; user != nil || own {
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (inner *tls.Config, err error) {
+			if user != nil {
+				if inner, err = user(hello); err != nil {
+					return nil, err
+				}
 			}
-			return n.inner(inner), nil
+			switch {
+			case inner != nil:
+				return n.inner(inner), nil
+			case own:
+				one := *h
+				one.alone = true
+				inner = c.Clone()
+				one.into(inner)
+			}
+			return inner, nil
 		}
 	}
-	return n.hook(c)
+	return err
 }
 
 func (n *binding) inner(c *tls.Config) *tls.Config {
@@ -123,32 +175,48 @@ func (n *binding) inner(c *tls.Config) *tls.Config {
 		return c
 	}
 	c = c.Clone()
-	if err := n.hook(c); err != nil {
+	if h, err := n.hook(c); err != nil {
 		c.SessionTicketsDisabled = true
+	} else {
+		h.alone = true
 	}
 	return c
 }
 
-// hook puts the hooks of its domain into c, or says why it must not.
-func (n *binding) hook(c *tls.Config) error {
-	switch {
-	case n.source == nil:
-		return errors.New("tlsbind: no Source: it must say which keys to use; set Binder.Source")
-	case strings.Contains(n.scope, "\x00"):
-		return fmt.Errorf("tlsbind: scope %q: must not contain a NUL, which would make it ambiguous; choose another name", n.scope)
-	case c.SessionTicketsDisabled:
-		return nil
-	case c.WrapSession != nil || c.UnwrapSession != nil:
-		return errors.New("tlsbind: WrapSession or UnwrapSession is set: only one may seal tickets; clear both to bind, or do not bind")
-	case c.VerifyPeerCertificate != nil && c.VerifyConnection == nil:
-		return errors.New("tlsbind: VerifyPeerCertificate without VerifyConnection: a resumed session skips it; move the check to VerifyConnection")
-	case c.ClientAuth < 0 || int(c.ClientAuth) >= len(n.domains):
-		return fmt.Errorf("tlsbind: ClientAuth %d: must be one of the constants of crypto/tls; set one", int(c.ClientAuth))
+// hook puts hooks into c and returns them, or says why it must not. It returns
+// none for a configuration without tickets.
+func (n *binding) hook(c *tls.Config) (*hooks, error) {
+	if n.Observe != nil {
+		c.VerifyConnection = counted(c.VerifyPeerCertificate, c.VerifyConnection, n.Observe)
 	}
-	d := &n.domains[c.ClientAuth]
-	c.WrapSession, c.UnwrapSession = d.wrap, d.unwrap
-	return nil
+	switch {
+	case n.Source == nil:
+		return nil, errNoSource
+	case strings.Contains(n.Scope, "\x00"):
+		return nil, fmt.Errorf("tlsbind: scope %q: must not contain a NUL, which would make it ambiguous; choose another name", n.Scope)
+	case n.MaxSessionAge < 0:
+		return nil, fmt.Errorf("tlsbind: MaxSessionAge %v: must not be negative; 0 is no bound", n.MaxSessionAge)
+	case c.SessionTicketsDisabled:
+		return nil, nil
+	case c.WrapSession != nil || c.UnwrapSession != nil:
+		return nil, errors.New("tlsbind: WrapSession or UnwrapSession is set: only one may seal tickets; clear both to bind, or do not bind")
+	case c.VerifyPeerCertificate != nil && c.VerifyConnection == nil:
+		return nil, errors.New("tlsbind: VerifyPeerCertificate without VerifyConnection: a resumed session skips it; move the check to VerifyConnection")
+	case c.ClientAuth < 0 || int(c.ClientAuth) >= len(n.domains):
+		return nil, fmt.Errorf("tlsbind: ClientAuth %d: must be one of the constants of crypto/tls; set one", int(c.ClientAuth))
+	case n.PerChain && len(c.Certificates) == 0:
+		return nil, errors.New("tlsbind: PerChain without Certificates: a ticket is bound to those in the configuration; set them, or use PerName")
+	case n.MaxSessionAge > 0 && len(c.Certificates) == 0 && c.GetCertificate == nil:
+		return nil, errors.New("tlsbind: MaxSessionAge without a certificate: each connection gets a copy of this configuration alone; set Certificates or GetCertificate")
+	case n.MaxSessionAge > 0 && c.NextProtos == nil:
+		return nil, errors.New(`tlsbind: MaxSessionAge without NextProtos: each connection gets a copy of this configuration alone; set what the server speaks, such as "h2" and "http/1.1", or []string{} for none`)
+	}
+	h := newHooks(n, c)
+	h.into(c)
+	return h, nil
 }
+
+var errNoSource = errors.New("tlsbind: no Source: it must say which keys to use; set Binder.Source")
 
 func clone(base *tls.Config) *tls.Config {
 	if base == nil {

@@ -1,0 +1,225 @@
+package tlsbind
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stekring/stekring/keyring"
+)
+
+// TestTicketsKeepToTheirName offers every ticket under every name.
+func TestTicketsKeepToTheirName(t *testing.T) {
+	src := keyring.Static(fresh())
+	inner := serverConfig(t)
+	shapes := map[string]func(*tls.Config){
+		"itself":                  func(*tls.Config) {},
+		"by a GetConfigForClient": func(c *tls.Config) { c.GetConfigForClient = always(inner) },
+		"by a GetConfigForClient that returns nil": func(c *tls.Config) { c.GetConfigForClient = always(nil) },
+	}
+	names := []string{"a.test", "b.test", "sub.a.test", ""}
+	for shape, set := range shapes {
+		base := serverConfig(t)
+		set(base)
+		here, there := serve(t, bound(t, Binder{Source: src, PerName: true}, base)), serve(t, bound(t, Binder{Source: src, PerName: true}, base))
+		for _, version := range versions {
+			for _, from := range names {
+				for _, to := range names {
+					c, _ := client(version)
+					c.InsecureSkipVerify = true // whoever resumes looks at no certificate
+					c.ServerName = from
+					resumes(t, "first", here, c, false)
+					c.ServerName = strings.ToUpper(to)
+					resumes(t, fmt.Sprintf("%s, %s: from %q to %q", shape, tls.VersionName(version), from, to), there, c, from == to)
+				}
+			}
+		}
+	}
+}
+
+func always(c *tls.Config) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return func(*tls.ClientHelloInfo) (*tls.Config, error) { return c, nil }
+}
+
+// TestTicketsKeepToTheirChain has two servers for each of two certificates.
+func TestTicketsKeepToTheirChain(t *testing.T) {
+	src := keyring.Static(fresh())
+	var here, there []string
+	for range 2 {
+		base := serverConfig(t)
+		here = append(here, serve(t, bound(t, Binder{Source: src, PerChain: true}, base)))
+		outer := &tls.Config{Certificates: base.Certificates, GetConfigForClient: always(base)}
+		there = append(there, serve(t, bound(t, Binder{Source: src, PerChain: true}, outer)))
+	}
+	for _, version := range versions {
+		for from := range here {
+			for to := range there {
+				c, _ := client(version)
+				resumes(t, "first", here[from], c, false)
+				resumes(t, fmt.Sprintf("%s: from certificate %d to %d", tls.VersionName(version), from, to), there[to], c, from == to)
+			}
+		}
+	}
+}
+
+// TestUnmarkedIsElsewhere has servers that agree on the keys and not on what a
+// ticket is bound to.
+func TestUnmarkedIsElsewhere(t *testing.T) {
+	src := keyring.Static(fresh())
+	base := serverConfig(t)
+	base.NextProtos = []string{}
+	free := serve(t, Config(base, src))
+	for name, b := range map[string]Binder{
+		"PerName":       {Source: src, PerName: true},
+		"PerChain":      {Source: src, PerChain: true},
+		"MaxSessionAge": {Source: src, MaxSessionAge: time.Hour},
+	} {
+		strict := serve(t, bound(t, b, base))
+		for _, version := range versions {
+			c, _ := client(version)
+			resumes(t, name+": first", free, c, false)
+			resumes(t, name+": with an unbound ticket", strict, c, false)
+			resumes(t, name+": with its own", strict, c, true)
+		}
+	}
+}
+
+// clock is a tls.Config.Time that tests set.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) now() time.Time                  { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) wait(d time.Duration)            { c.offset.Add(int64(d)) }
+func (c *clock) given(b *tls.Config) *tls.Config { b.Time = c.now; return b }
+
+// TestMaxSessionAge comes back every 20 minutes, to one server and the other.
+func TestMaxSessionAge(t *testing.T) {
+	for name, start := range map[string]func(*tls.Config) string{
+		"tls.NewListener": func(c *tls.Config) string { return serve(t, c) },
+		"a clone":         func(c *tls.Config) string { return serve(t, c.Clone()) },
+		"http.Server.ServeTLS": func(c *tls.Config) string {
+			return serveHTTP(t, c, func(s *http.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+		},
+	} {
+		for shape, set := range map[string]func(*tls.Config){
+			"itself":                  func(*tls.Config) {},
+			"by a GetConfigForClient": func(c *tls.Config) { c.GetConfigForClient = always(c.Clone()) },
+			"by a GetConfigForClient that returns nil": func(c *tls.Config) { c.GetConfigForClient = always(nil) },
+		} {
+			for _, version := range versions {
+				src, fake := source(fresh()), new(clock)
+				server := func(b Binder) string {
+					base := fake.given(serverConfig(t))
+					base.NextProtos = []string{"h2", "http/1.1"}
+					set(base)
+					b.Source = src
+					return start(bound(t, b, base))
+				}
+				addrs := []string{server(Binder{MaxSessionAge: time.Hour}), server(Binder{MaxSessionAge: time.Hour})}
+				endless := server(Binder{})
+				c, _ := client(version)
+				free, _ := client(version)
+				resumes(t, "first", endless, free, false)
+				for i := range 8 {
+					what := fmt.Sprintf("%s, %s, %s, after %d minutes", name, shape, tls.VersionName(version), 20*i)
+					resumes(t, what, addrs[i%2], c, i%3 != 0)
+					fake.wait(20 * time.Minute)
+					resumes(t, what+", without a bound", endless, free, true)
+				}
+			}
+		}
+	}
+}
+
+// TestMaxSessionAgeAmongClocks has servers whose clocks are far apart. A session
+// of the future is as old as one of the past.
+func TestMaxSessionAgeAmongClocks(t *testing.T) {
+	src := keyring.Static(fresh())
+	server := func(off time.Duration) string {
+		fake := new(clock)
+		fake.wait(off)
+		base := fake.given(serverConfig(t))
+		base.NextProtos = []string{}
+		return serve(t, bound(t, Binder{Source: src, MaxSessionAge: time.Hour}, base))
+	}
+	here := server(0)
+	for _, c := range []struct {
+		off  time.Duration
+		want bool
+	}{
+		{-30 * time.Minute, true}, {30 * time.Minute, true},
+		{-2 * time.Hour, false}, {2 * time.Hour, false}, {365 * 24 * time.Hour, false}, {-365 * 24 * time.Hour, false},
+	} {
+		there := server(c.off)
+		for _, version := range versions {
+			client, _ := client(version)
+			resumes(t, "first", here, client, false)
+			resumes(t, fmt.Sprintf("%s: at a clock %v off", tls.VersionName(version), c.off), there, client, c.want)
+		}
+	}
+}
+
+// TestBoundsAreNotLaundered resumes at a server that knows no session's age, and
+// may not come back from there with a young one.
+func TestBoundsAreNotLaundered(t *testing.T) {
+	src := keyring.Static(fresh())
+	base := serverConfig(t)
+	base.NextProtos = []string{}
+	strict := serve(t, bound(t, Binder{Source: src, MaxSessionAge: time.Hour}, base))
+	free := serve(t, bound(t, Binder{Source: src, Observe: func(Event) {}}, base))
+	c, p := client(tls.VersionTLS13)
+	resumes(t, "first", strict, c, false)
+	old := p.session
+	resumes(t, "where nothing is bound", free, c, true)
+	resumes(t, "back again", strict, c, false)
+	p.session = old
+	resumes(t, "with the ticket of before", strict, c, true)
+}
+
+// TestKeepsHTTP2WithMaxSessionAge guards what a copy for each connection could lose.
+func TestKeepsHTTP2WithMaxSessionAge(t *testing.T) {
+	base := serverConfig(t)
+	base.NextProtos = []string{"h2", "http/1.1"}
+	server := bound(t, Binder{Source: keyring.Static(fresh()), MaxSessionAge: time.Hour}, base)
+	addr := serveHTTP(t, server, func(s *http.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool, ServerName: "example.com"}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Get("https://" + addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Errorf("a request went by %s, want HTTP/2", res.Proto)
+	}
+}
+
+func TestBoundsRefuse(t *testing.T) {
+	src := keyring.Static(fresh())
+	complete := serverConfig(t)
+	complete.NextProtos = []string{}
+	for _, c := range []struct {
+		b    Binder
+		base *tls.Config
+		want string
+	}{
+		{Binder{MaxSessionAge: -1}, complete, "MaxSessionAge -1ns: must not be negative"},
+		{Binder{PerChain: true}, nil, "PerChain without Certificates"},
+		{Binder{MaxSessionAge: time.Hour}, &tls.Config{NextProtos: []string{}}, "MaxSessionAge without a certificate"},
+		{Binder{MaxSessionAge: time.Hour}, serverConfig(t), "MaxSessionAge without NextProtos"},
+		{Binder{MaxSessionAge: time.Hour, PerChain: true, PerName: true}, complete, ""},
+	} {
+		c.b.Source = src
+		got, err := c.b.Config(c.base)
+		if c.want == "" && err == nil {
+			continue
+		}
+		if c.want == "" || err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v.Config = %v, %v, want %q", c.b, got, err, c.want)
+		}
+	}
+}
