@@ -120,3 +120,58 @@ func TestResumesWithClientCertificate(t *testing.T) {
 		resumes(t, "where certificates are optional", server(tls.VerifyClientCertIfGiven, &other), c, false)
 	}
 }
+
+// TestTicketsDoNotCrossClientAuthorities offers every ticket that a client of one
+// authority, of another or of none gets, wherever it could be taken for more.
+func TestTicketsDoNotCrossClientAuthorities(t *testing.T) {
+	src := keyring.Static(fresh())
+	other := newAuthority()
+	type site struct {
+		auth tls.ClientAuthType
+		ca   *authority
+	}
+	var sites []site
+	for auth := tls.NoClientCert; auth <= tls.RequireAndVerifyClientCert; auth++ {
+		sites = append(sites, site{auth, ca}, site{auth, other})
+	}
+	addrs := map[site]string{}
+	for _, at := range sites {
+		base := serverConfig(t)
+		base.ClientAuth, base.ClientCAs = at.auth, at.ca.pool
+		addrs[at] = serve(t, Config(base, src))
+	}
+	issued, resumed := 0, 0
+	for _, version := range versions {
+		for who, certs := range map[string][]tls.Certificate{"none": nil, "the first": {ca.issue(t)}, "the second": {other.issue(t)}} {
+			for _, from := range sites {
+				for _, to := range sites {
+					c, p := client(version)
+					// Whatever the server asks for, this is what it gets.
+					c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+						if certs == nil {
+							return new(tls.Certificate), nil
+						}
+						return &certs[0], nil
+					}
+					if _, err := get(addrs[from], c); err != nil || p.session == nil {
+						continue // not let in
+					}
+					issued++
+					cs, err := get(addrs[to], c)
+					// Where authorities do not count, they do not part anybody.
+					want := from.auth == to.auth && (from.ca == to.ca || certs == nil || from.auth < tls.VerifyClientCertIfGiven)
+					if got := err == nil && cs.DidResume; got != want {
+						t.Errorf("%s, client of %s: from %v to %v, same authority %t: resumed %t, want %t",
+							tls.VersionName(version), who, from.auth, to.auth, from.ca == to.ca, got, want)
+					} else if got {
+						resumed++
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d tickets offered, %d resumed", issued, resumed)
+	if resumed == 0 || resumed == issued {
+		t.Errorf("%d of %d resumed, want some", resumed, issued)
+	}
+}
