@@ -20,7 +20,7 @@ var arrows = map[string]struct {
 	"keyring/seal":           {"keyring", false},
 	"keyring/rotator":        {"election keyring keyring/seal internal/fleet internal/jitter", true},
 	"election":               {"internal/jitter", true},
-	"tlsbind":                {"keyring", false},
+	"tlsbind":                {"internal/resume keyring", false},
 	"config":                 {"keyring keyring/seal", true},
 	"internal/allocated":     {"", false},
 	"internal/canary":        {"", false},
@@ -31,9 +31,11 @@ var arrows = map[string]struct {
 	"internal/devcert":       {"", false},
 	"internal/jitter":        {"", false},
 	"internal/metrics":       {"keyring/rotator", true},
+	"internal/probe":         {"internal/resume", false},
+	"internal/resume":        {"", false},
 	"internal/daemon":        {"config internal/devcert internal/etcd internal/metrics keyring/rotator keyring/seal tlsbind", true},
 	"internal/demo":          {"config internal/daemon internal/devcert internal/etcd internal/fleet keyring keyring/rotator keyring/seal tlsbind", true},
-	"internal/cli":           {"config election internal/daemon internal/demo internal/fleet internal/jitter keyring keyring/seal", true},
+	"internal/cli":           {"config election internal/daemon internal/demo internal/fleet internal/jitter internal/probe keyring keyring/seal", true},
 	"integration":            {"", true},
 }
 

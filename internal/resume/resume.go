@@ -26,11 +26,12 @@ type Cache struct {
 // Get returns the session to offer, whatever the server.
 func (c *Cache) Get(string) (*tls.ClientSessionState, bool) { return c.Offer, c.Offer != nil }
 
-// Put keeps the first session that came. crypto/tls puts nil to forget one.
+// Put keeps the first session that came. crypto/tls puts nil to forget one, and
+// an empty ticket if a server of TLS 1.2 has second thoughts about giving one.
 func (c *Cache) Put(_ string, s *tls.ClientSessionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s == nil || c.got != nil {
+	if ticket, _, _ := s.ResumptionState(); len(ticket) == 0 || c.got != nil {
 		return
 	}
 	c.got = s

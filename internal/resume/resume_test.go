@@ -97,9 +97,19 @@ func TestOffersAndKeeps(t *testing.T) {
 	}
 }
 
+// session has a ticket that no server made.
+func session(t *testing.T, ticket string) *tls.ClientSessionState {
+	t.Helper()
+	s, err := tls.NewResumptionState([]byte(ticket), &tls.SessionState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestKeepsTheFirst(t *testing.T) {
 	var c resume.Cache
-	one, two := &tls.ClientSessionState{}, &tls.ClientSessionState{}
+	one, two := session(t, "one"), session(t, "two")
 	for _, s := range []*tls.ClientSessionState{nil, one, two, nil} {
 		c.Put("", s)
 	}
@@ -111,7 +121,7 @@ func TestKeepsTheFirst(t *testing.T) {
 // TestOthersReadThemselves is what is no net.Conn.
 func TestOthersReadThemselves(t *testing.T) {
 	var c resume.Cache
-	one := &tls.ClientSessionState{}
+	one := session(t, "one")
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Put("", one) })
 	if got, err := c.Await(t.Context(), io.NopCloser(nil)); got != one {
@@ -119,6 +129,10 @@ func TestOthersReadThemselves(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func disable(c *tls.Config) { c.SessionTicketsDisabled = true }
+
+func wrapNothing(tls.ConnectionState, *tls.SessionState) ([]byte, error) { return nil, nil }
 
 // TestNoTicket is servers that give none. Only where the context ends by itself
 // may Await wait for that.
@@ -129,18 +143,20 @@ func TestNoTicket(t *testing.T) {
 		name    string
 		ctx     context.Context
 		version uint16
-		auth    tls.ClientAuthType
+		change  func(*tls.Config)
 		serve   func(*tls.Conn)
 		want    string // in the error
 	}{
-		{"1.2, and the server stays", t.Context(), tls.VersionTLS12, 0, stay, ""},
-		{"1.3, and the server hangs up", t.Context(), tls.VersionTLS13, 0, leave, ""},
-		{"1.3, and the server stays", ended, tls.VersionTLS13, 0, stay, ""},
-		{"1.3, and the server wants a certificate", t.Context(), tls.VersionTLS13, tls.RequireAnyClientCert, stay, "certificate required"},
+		{"1.2, and the server stays", t.Context(), tls.VersionTLS12, disable, stay, ""},
+		{"1.2, and the ticket is empty", t.Context(), tls.VersionTLS12, func(c *tls.Config) { c.WrapSession = wrapNothing }, stay, ""},
+		{"1.3, and the server hangs up", t.Context(), tls.VersionTLS13, disable, leave, ""},
+		{"1.3, and the server stays", ended, tls.VersionTLS13, disable, stay, ""},
+		{"1.3, and the server wants a certificate", t.Context(), tls.VersionTLS13,
+			func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, stay, "certificate required"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPair(t, c.version)
-			p.server.SessionTicketsDisabled, p.server.ClientAuth = true, c.auth
+			c.change(p.server)
 			var cache resume.Cache
 			conn := p.dial(t, &cache, c.serve)
 			got, err := cache.Await(c.ctx, conn)
