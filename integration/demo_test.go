@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -25,5 +27,27 @@ func TestDemoMissesNothing(t *testing.T) {
 			}
 			last = e.Version
 		}
+	}
+}
+
+// A revoke ends tickets, of which none counts as missed, and every later one is
+// taken.
+func TestDemoRevoked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes five seconds")
+	}
+	t.Parallel()
+	d := startDemo(t, "--interval", "3s")
+	out := mustRun(t, "revoke", "--config", d.ready.ConfigFile, "--reason", "a test", "--yes")
+	var epoch, version uint64
+	if _, err := fmt.Sscanf(out, "epoch %d version %d on", &epoch, &version); err != nil || epoch != 2 {
+		t.Fatalf("stekring revoke: %q, %v; want epoch 2", out, err)
+	}
+	if out := mustRun(t, "status", "--config", d.ready.ConfigFile); !strings.HasPrefix(out, "RING demo  epoch 2 ") {
+		t.Errorf("stekring status:\n%swant epoch 2", out)
+	}
+	eventually(t, "a rotation after the revoke", func() bool { return d.version() > version })
+	if code := d.stop(); code != 0 {
+		t.Errorf("exit %d, want 0", code)
 	}
 }

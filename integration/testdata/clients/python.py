@@ -4,9 +4,9 @@ import socket
 import ssl
 import sys
 
-name, ca = sys.argv[1:3]
+name, ca, _, minor = sys.argv[1:]
 context = ssl.create_default_context(cafile=ca)
-context.minimum_version = ssl.TLSVersion.TLSv1_3
+context.minimum_version = context.maximum_version = ssl.TLSVersion[f"TLSv1_{minor}"]
 request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
 tickets = {"-": None}
 
@@ -17,11 +17,13 @@ for line in sys.stdin:
         with context.wrap_socket(raw, server_hostname=name, session=tickets[offer]) as s:
             s.sendall(request)
             answer = b""
-            # To the end: the ticket comes with the answer, and OpenSSL gives up
-            # a session whose connection broke off.
+            # To the end: the ticket of TLS 1.3 comes with the answer, and OpenSSL
+            # gives up a session whose connection broke off.
             while chunk := s.recv(4096):
                 answer += chunk
             if keep != "-":
                 tickets[keep] = s.session
             print("Reused" if s.session_reused else "New")
-    print(answer.decode().partition("\r\n\r\n")[2], flush=True)
+            print(answer.decode().partition("\r\n\r\n")[2], end="")
+            # OpenSSL's id of a session that came as a ticket is the ticket's digest.
+            print(f"ticket={s.session.id.hex()}\n", flush=True)
