@@ -65,13 +65,16 @@ func unchecked(rec record) *Ring {
 		}
 		r.add(k, keep(&rec.Keys[i]))
 	}
+	if r.epoch = fresh(); len(rec.EpochSecret) > 0 {
+		r.epoch = keep((*[KeySize]byte)(rec.EpochSecret))
+	}
 	return r
 }
 
 // known returns a ring of test keys that was written at base under p, its
 // active key having sealed that long, with retired keys that open so long.
 func known(p Policy, sealed time.Duration, left ...time.Duration) *Ring {
-	r := &Ring{info: Info{Epoch: 1, Version: 1, Rotated: base.Add(-sealed), Policy: p}}
+	r := &Ring{info: Info{Epoch: 1, Version: 1, Rotated: base.Add(-sealed), Policy: p}, epoch: fresh()}
 	key := func(role Role) Key {
 		return Key{ID: fmt.Sprintf("key-%d", len(r.secret)), Role: role, Created: base, Activated: base}
 	}

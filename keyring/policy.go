@@ -104,9 +104,6 @@ func (e *FullError) Error() string {
 // error is a [*FullError].
 func (p Policy) Next(r *Ring, seen, now time.Time) (*Ring, error) {
 	n := &Ring{info: Info{Epoch: r.info.Epoch, Version: r.info.Version + 1, Rotated: stamp(now), Policy: p}, epoch: r.epoch}
-	if n.epoch == nil {
-		n.epoch = fresh()
-	}
 	last := len(r.secret) - 1
 	staged := r.info.Keys[last]
 	staged.Role, staged.Activated = Active, stamp(now)

@@ -30,7 +30,7 @@ type record struct {
 	Life               []time.Duration // active: how long it has sealed; retired: how long it still opens
 	Created, Activated []int64         // Unix milliseconds; 0 is none
 
-	EpochSecret []byte // none in a record of before there was one
+	EpochSecret []byte // in a record without one it is derived from the active key
 }
 
 var errNoTime = errors.New("keyring: a stamp outside the years 1970 to 9999")
@@ -49,9 +49,7 @@ func (r *Ring) Marshal() ([]byte, error) {
 		LastRotation: r.info.Rotated, NextRotation: r.info.Rotated.Add(p.Interval),
 		Version: r.info.Version, Epoch: r.info.Epoch,
 		Interval: p.Interval, TicketLifetime: p.TicketLifetime, Manual: p.Manual,
-	}
-	if r.epoch != nil {
-		rec.EpochSecret = r.epoch()[:]
+		EpochSecret: r.epoch()[:],
 	}
 	for i, k := range r.info.Keys {
 		rec.Keys = append(rec.Keys, *r.secret[i]())
@@ -113,11 +111,20 @@ func Parse(b []byte) (*Ring, error) {
 	}
 	if len(rec.EpochSecret) > 0 {
 		r.epoch = keep((*[KeySize]byte)(rec.EpochSecret))
+	} else if n > 0 {
+		r.epoch = firstEpoch(r.secret[0])
 	}
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// firstEpoch returns what stands for the epoch secret that a record lacks, until
+// a leader writes it into the next one.
+func firstEpoch(active secret) secret {
+	k := derive(active, "stekring/epoch/v1")
+	return keep(&k)
 }
 
 // validate holds every ring to the rules, those made here and those read.
@@ -141,7 +148,7 @@ func (r *Ring) validate() error {
 	if !sane(r.info.Rotated) {
 		return errNoTime
 	}
-	if r.epoch != nil && weak(r.epoch()[:]) {
+	if weak(r.epoch()[:]) {
 		return errors.New("keyring: the epoch secret is constant")
 	}
 	ids, secrets := map[string]bool{}, map[[KeySize]byte]bool{}

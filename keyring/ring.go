@@ -95,7 +95,7 @@ func (i Info) Compare(j Info) int {
 type Ring struct {
 	info   Info
 	secret []secret // secret[i] belongs to info.Keys[i]
-	epoch  secret   // as old as the epoch; nil in a record of before there was one
+	epoch  secret   // as old as the epoch
 	joined bool
 }
 
@@ -112,6 +112,10 @@ func (r *Ring) Info() Info {
 	info.Keys = slices.Clone(info.Keys)
 	return info
 }
+
+// Keyless returns r without its keys, for [Join]: what there is left of a fleet's
+// ring when they have all had their time is what it derives.
+func (r *Ring) Keyless() *Ring { return &Ring{info: Info{Epoch: r.info.Epoch}, epoch: r.epoch} }
 
 // TicketKeys returns the keys as crypto/tls takes them: the first seals, all
 // open. Scope "" has the ring's own keys; any other scope has keys derived from
@@ -134,13 +138,10 @@ func (r *Ring) TicketKeys(scope string) [][KeySize]byte {
 // independent secrets. It opens no ticket.
 //
 // The answer of a ring that only its node has is that node's alone, so ask when
-// the fleet's ring is known.
+// the fleet's ring is known. A leader of a version that knows no such secret drops
+// it from the record, and the fleet gets another.
 func (r *Ring) Derive(label string) [KeySize]byte {
-	from := r.epoch
-	if from == nil { // until the next rotation, which adds one
-		from = r.secret[0]
-	}
-	return derive(from, "stekring/derive/v1\x00"+label)
+	return derive(r.epoch, "stekring/derive/v1\x00"+label)
 }
 
 func derive(from secret, info string) (k [KeySize]byte) {

@@ -37,6 +37,23 @@ func (s sighting) foreign() bool {
 	return errors.Is(s.refuse, seal.ErrUnknownKEK) || errors.Is(s.refuse, seal.ErrFormat)
 }
 
+// cause is why this node does not use what etcd has, in a word.
+func (s sighting) cause() Cause {
+	switch {
+	case errors.Is(s.refuse, errMissing):
+		return Missing
+	case errors.Is(s.refuse, errRolledBack):
+		return RolledBack
+	case errors.Is(s.refuse, errFork):
+		return Fork
+	case errors.Is(s.refuse, seal.ErrUnknownKEK):
+		return UnknownKEK
+	case errors.Is(s.refuse, seal.ErrFormat):
+		return Format
+	}
+	return Refused
+}
+
 // observe takes in what etcd held at a revision: a record and its ModRevision,
 // or none. Only a newer ring is ever taken; anything else leaves the last good
 // one in use. The caller holds reading, and has since before it asked etcd, so

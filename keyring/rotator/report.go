@@ -16,6 +16,20 @@ import (
 	"github.com/stekring/stekring/keyring"
 )
 
+// Cause is what kind of Problem there is. The zero Cause is none.
+type Cause string
+
+const (
+	Unreachable Cause = "unreachable" // etcd does not answer, or with an error
+	Stalled     Cause = "stalled"     // this node leads and cannot write
+	Missing     Cause = "missing"     // etcd has no ring
+	RolledBack  Cause = "rolled_back" // etcd has an older ring than this node
+	Fork        Cause = "fork"        // etcd has another ring of the same version
+	UnknownKEK  Cause = "unknown_kek" // this node lacks the KEK of the ring in etcd
+	Format      Cause = "format"      // the ring in etcd is of a later version of this program
+	Refused     Cause = "refused"     // what is in etcd is no ring, or was not sealed under its KEK
+)
+
 // Status is what a node knows of itself and the fleet's ring. It holds no
 // secret.
 type Status struct {
@@ -24,6 +38,8 @@ type Status struct {
 	Info     keyring.Info `json:"info"`             // the fleet's ring; version 0 before it is known
 	Seen     time.Time    `json:"seen,omitzero"`    // since when its durations count
 	Applied  time.Time    `json:"applied,omitzero"` // when this node took it
+	LagMS    int64        `json:"lag_ms"`           // how long it had been written then, by the two clocks; -1 if this node was not there
+	Due      time.Time    `json:"due,omitzero"`     // when its rotation is due; zero is on request only
 	Stale    time.Time    `json:"stale,omitzero"`   // when its active key must stop sealing; zero is never
 	Sealing  string       `json:"sealing"`          // id of the key that seals now
 	Local    bool         `json:"local"`            // it is this node's own
@@ -31,7 +47,9 @@ type Status struct {
 	Term     int64        `json:"term,omitempty"`    // the etcd revision at which it began
 	Since    time.Time    `json:"since,omitzero"`    // when the term began
 	Rotated  uint64       `json:"rotated"`           // rotations this node has committed, revokes included
+	Heard    time.Time    `json:"heard,omitzero"`    // when etcd, being asked, last told what the fleet's ring is
 	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, why its ring is refused, or why this leader cannot write
+	Cause    Cause        `json:"cause,omitempty"`   // what kind of problem that is
 	Observer bool         `json:"observer"`
 }
 
@@ -44,9 +62,14 @@ func (r *Rotator) Status() Status {
 	s := Status{
 		Ring: r.cfg.Ring, ID: r.cfg.ID, Observer: r.cfg.Observer,
 		Applied: h.at, Seen: h.seen, Sealing: a.ring.Info().Keys[0].ID, Local: a.local, Rotated: r.rotated,
+		Heard: r.heard, LagMS: -1,
 	}
 	if h.ring != nil {
 		s.Info = h.ring.Info()
+		s.Due = s.Info.Policy.Due(h.ring, h.seen, time.Now())
+		if !h.guess {
+			s.LagMS = max(0, h.at.Sub(h.wrote).Milliseconds())
+		}
 		if r.cfg.Outage == Local {
 			s.Stale = h.ring.Stale(h.seen)
 		}
@@ -56,11 +79,11 @@ func (r *Rotator) Status() Status {
 	}
 	switch {
 	case r.link != nil:
-		s.Problem = "etcd does not answer: " + r.link.Error()
+		s.Cause, s.Problem = Unreachable, "etcd does not answer: "+r.link.Error()
 	case r.stall != nil:
-		s.Problem = "leading: " + r.stall.Error()
+		s.Cause, s.Problem = Stalled, "leading: "+r.stall.Error()
 	case r.etcd.refuse != nil:
-		s.Problem = r.etcd.refuse.Error()
+		s.Cause, s.Problem = r.etcd.cause(), r.etcd.refuse.Error()
 	}
 	return s
 }

@@ -42,6 +42,7 @@ type held struct {
 	seen   time.Time     // when it was written, as far as this node can tell
 	guess  bool          // seen is by the stamp, because this node was not there
 	at     time.Time     // when this node took it
+	wrote  time.Time     // when it was written, by its writer's clock
 	staged time.Time     // when this node first had its staged key
 }
 
@@ -124,6 +125,9 @@ func (v *view) answer(now time.Time) *answer {
 	}
 	own, ends := v.own.Live(v.since, now)
 	ends = sooner(ends, due())
+	if live == nil && v.held.ring != nil {
+		live = v.held.ring.Keyless() // it derives what the fleet does all the same
+	}
 	if live == nil {
 		return &answer{ring: own, local: true, until: ends}
 	}
@@ -149,7 +153,11 @@ func (v *view) turn(now time.Time) {
 func (v *view) take(ring *keyring.Ring, record digest, seen time.Time, guess bool) {
 	now := time.Now()
 	v.mu.Lock()
-	h := held{ring: ring, digest: record, seen: seen, guess: guess, at: now, staged: now}
+	info := ring.Info()
+	h := held{
+		ring: ring, digest: record, seen: seen, guess: guess, at: now, staged: now,
+		wrote: info.Rotated.Add(info.Keys[0].Sealed),
+	}
 	if had := v.held; had.ring != nil {
 		was := had.ring
 		if v.outage == Keep {
@@ -163,7 +171,7 @@ func (v *view) take(ring *keyring.Ring, record digest, seen time.Time, guess boo
 		if stagedID(ring) == stagedID(had.ring) {
 			h.staged = had.staged
 		}
-		if ring.Info().Epoch > had.ring.Info().Epoch {
+		if info.Epoch > had.ring.Info().Epoch {
 			// A revoke means every key of before, this node's own too.
 			v.own, v.since, v.local = v.policy.First(0, 1, now), now, false
 		}

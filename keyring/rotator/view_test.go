@@ -131,3 +131,27 @@ func TestSamePointerSameKeys(t *testing.T) {
 		}
 	})
 }
+
+// TestDerivesAsTheFleet is for what servers read once: whatever becomes of the
+// ring's keys, a node that knows the ring derives what all others do.
+func TestDerivesAsTheFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newView(hourly, Local)
+		alone := v.ring(time.Now()).Derive("a")
+		shared := hourly.First(1, 1, time.Now())
+		v.take1(shared)
+		for range 60 {
+			if got := v.ring(time.Now()).Derive("a"); got == alone || got != shared.Derive("a") {
+				t.Fatal("Derive differs from the fleet's")
+			}
+			time.Sleep(time.Hour)
+		}
+		if opens(v.ring(time.Now()), sealing(shared)) {
+			t.Error("the fleet's key still opens, want it long gone")
+		}
+		v.take1(hourly.First(2, 2, time.Now()))
+		if v.ring(time.Now()).Derive("a") == shared.Derive("a") {
+			t.Error("after a revoke, Derive has the answer of before")
+		}
+	})
+}
