@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,6 +63,46 @@ func TestTicketsKeepToTheirChain(t *testing.T) {
 				c, _ := client(version)
 				resumes(t, "first", here[from], c, false)
 				resumes(t, fmt.Sprintf("%s: from certificate %d to %d", tls.VersionName(version), from, to), there[to], c, from == to)
+			}
+		}
+	}
+}
+
+// TestNamesOfOtherLettersDiffer has names that Unicode holds to be the same.
+func TestNamesOfOtherLettersDiffer(t *testing.T) {
+	addr := serve(t, bound(t, Binder{Source: keyring.Static(fresh()), PerName: true}, serverConfig(t)))
+	for from, to := range map[string]string{"\u212aing.test": "king.test", "\u0130d.test": "id.test", "\xff.test": "\xfe.test"} {
+		c, _ := client(tls.VersionTLS13)
+		c.InsecureSkipVerify = true
+		c.ServerName = from
+		resumes(t, "first", addr, c, false)
+		c.ServerName = to
+		resumes(t, fmt.Sprintf("from %q to %q", from, to), addr, c, false)
+	}
+}
+
+// TestBoundIsElsewhere offers tickets that are bound in one way where they are
+// bound in another, or in none.
+func TestBoundIsElsewhere(t *testing.T) {
+	src := keyring.Static(fresh())
+	base := serverConfig(t)
+	ways := map[string]Binder{"not": {}, "PerName": {PerName: true}, "PerChain": {PerChain: true}, "both": {PerName: true, PerChain: true}}
+	addrs := map[string]string{}
+	for way, b := range ways {
+		b.Source = src
+		addrs[way] = serve(t, bound(t, b, base))
+	}
+	for _, version := range versions {
+		for from := range ways {
+			for to := range ways {
+				for _, name := range []string{"", "example.com"} {
+					c, _ := client(version)
+					c.InsecureSkipVerify, c.ServerName = true, "example.com"
+					resumes(t, "first", addrs[from], c, false)
+					c.ServerName = name
+					named := ways[from].PerName && name == ""
+					resumes(t, fmt.Sprintf("%s: from %s to %s as %q", tls.VersionName(version), from, to, name), addrs[to], c, from == to && !named)
+				}
 			}
 		}
 	}
@@ -180,6 +221,38 @@ func TestBoundsAreNotLaundered(t *testing.T) {
 	resumes(t, "with the ticket of before", strict, c, true)
 }
 
+// TestMaxSessionAgeSharesNothingWithServers has two servers on one configuration,
+// of which net/http changes what it is given. The race detector decides.
+func TestMaxSessionAgeSharesNothingWithServers(t *testing.T) {
+	base := serverConfig(t)
+	base.NextProtos = []string{"http/1.1"}
+	server := bound(t, Binder{Source: keyring.Static(fresh()), MaxSessionAge: time.Hour}, base)
+	start := func(s *http.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") }
+	// One after the other: two that start at once race by themselves.
+	another := func() (addr string) {
+		addr = serveHTTP(t, server, start)
+		c, _ := client(tls.VersionTLS13)
+		resumes(t, "first", addr, c, false)
+		return addr
+	}
+	addr := another()
+	var g sync.WaitGroup
+	for range 4 {
+		g.Go(func() {
+			c, _ := client(tls.VersionTLS13)
+			for range 20 {
+				if _, err := get(addr, c); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		another()
+	}
+	g.Wait()
+}
+
 // TestKeepsHTTP2WithMaxSessionAge guards what a copy for each connection could lose.
 func TestKeepsHTTP2WithMaxSessionAge(t *testing.T) {
 	base := serverConfig(t)
@@ -209,6 +282,10 @@ func TestBoundsRefuse(t *testing.T) {
 	}{
 		{Binder{MaxSessionAge: -1}, complete, "MaxSessionAge -1ns: must not be negative"},
 		{Binder{PerChain: true}, nil, "PerChain without Certificates"},
+		{Binder{PerChain: true}, &tls.Config{
+			Certificates:   complete.Certificates,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
+		}, "PerChain with GetCertificate"},
 		{Binder{MaxSessionAge: time.Hour}, &tls.Config{NextProtos: []string{}}, "MaxSessionAge without a certificate"},
 		{Binder{MaxSessionAge: time.Hour}, serverConfig(t), "MaxSessionAge without NextProtos"},
 		{Binder{MaxSessionAge: time.Hour, PerChain: true, PerName: true}, complete, ""},

@@ -2,6 +2,7 @@ package tlsbind
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,24 +12,25 @@ import (
 	"github.com/stekring/stekring/internal/resume"
 )
 
-// Check proves that a server uses a configuration of b: it connects to it twice,
-// and requires that a key of the ring opens the ticket that it gets, and that the
-// server resumes with it. A server that was bound too late, or not at all, gives
-// tickets under keys of its own, which shows nowhere else as long as there is one
-// server.
+// Check finds out whether a server uses a configuration of b: it connects to it
+// twice, and requires that a key of the ring opens the tickets that it gets, that
+// they are bound as b says, and that the server resumes with the first. A server
+// that was bound too late, or not at all, gives tickets under keys of its own,
+// which shows nowhere else as long as there is one server.
 //
 // dial connects and shakes hands with the configuration that it is given, in
 // which it may set what the server needs, such as ServerName, NextProtos,
-// Certificates or MaxVersion. The server's certificate is not verified: the keys
-// of the ring prove more. Check closes what dial returns; if that is a net.Conn,
-// Check reads from it, as tickets of TLS 1.3 come after the handshake. For TCP:
+// Certificates or MaxVersion. Check does not look at the server's certificate: it
+// is for one's own server, over a network that one trusts. It closes what dial
+// returns, and if that is a net.Conn reads from it, as tickets of TLS 1.3 come
+// after the handshake. For TCP:
 //
 //	err := b.Check(ctx, func(ctx context.Context, c *tls.Config) (io.Closer, error) {
 //		c.ServerName = "www.example.com"
 //		return (&tls.Dialer{Config: c}).DialContext(ctx, "tcp", "127.0.0.1:443")
 //	})
 //
-// Check blocks for ten seconds at most. A ring that is replaced by a revoke
+// Check blocks for fifteen seconds at most. A ring that is replaced by a revoke
 // meanwhile is an error; try again.
 func (b *Binder) Check(ctx context.Context, dial func(context.Context, *tls.Config) (io.Closer, error)) error {
 	if b.Source == nil {
@@ -51,7 +53,7 @@ func (b *Binder) Check(ctx context.Context, dial func(context.Context, *tls.Conf
 		_ = conn.Close()
 		switch {
 		case err != nil:
-			return errors.New("tlsbind: check: the server gave no ticket: its configuration has session tickets disabled, or was refused; see the error of Binder.Config")
+			return fmt.Errorf("tlsbind: check: %w: the server has broken off, or its configuration has session tickets disabled, or was refused; see the error of Binder.Config", err)
 		case state.DidResume != want:
 			return errors.New("tlsbind: check: the server did not resume with its own ticket, whose key is in the ring: something else decides; see GetConfigForClient and VerifyConnection")
 		}
@@ -70,13 +72,20 @@ func (b *Binder) sealed(s *tls.ClientSessionState, cs tls.ConnectionState) error
 	}
 	n := newBinding(b)
 	for auth := range n.domains {
-		switch opened, _ := n.domains[auth].keys().config.DecryptTicket(ticket, cs); {
-		case opened == nil:
+		opened, _ := n.domains[auth].keys().config.DecryptTicket(ticket, cs)
+		if opened == nil {
+			continue
+		}
+		m := unmark(opened)
+		switch {
 		case opened.EarlyData && !b.EarlyData:
 			return errors.New("tlsbind: check: the server offers early data, which this Binder refuses: set Allow0RTT of its quic.Config to false, or Binder.EarlyData")
-		default:
-			return nil
+		case b.NoTLS12 && beforeTLS13(cs),
+			(b.PerName || b.PerChain) != (m.place != [sha256.Size]byte{}),
+			b.MaxSessionAge > 0 && m.began.IsZero():
+			return errors.New("tlsbind: check: the server's ticket is not bound as this Binder says: it uses what another Binder's Config returned, or GetConfigForClient returns what is bound already")
 		}
+		return nil
 	}
 	return errors.New("tlsbind: check: no key of the ring opens the server's ticket: it does not use what Config returned, or not with this Scope; " +
 		"give it that before it starts, and do not set GetConfigForClient afterwards")

@@ -55,6 +55,9 @@ func TestCheck(t *testing.T) {
 		}
 		return nil
 	}
+	complete := &tls.Config{Certificates: inner.Certificates, NextProtos: []string{"h2"}}
+	strict := &Binder{Source: src, PerName: true, PerChain: true, MaxSessionAge: time.Hour, NoTLS12: true, Observe: func(Event) {}}
+	aged := &Binder{Source: src, MaxSessionAge: time.Hour}
 	certified := func(c *tls.Config) { c.Certificates = []tls.Certificate{ca.issue(t)} }
 	older := func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }
 
@@ -68,16 +71,22 @@ func TestCheck(t *testing.T) {
 		"bound, TLS 1.2":             {b, served(serverConfig(t)), older, ""},
 		"bound, client certificates": {b, served(mutual), certified, ""},
 		"bound to a scope":           {&Binder{Source: src, Scope: "a"}, serveHTTP(t, bound(t, Binder{Source: src, Scope: "a"}, serverConfig(t)), plainly), nil, ""},
-		"all bounds": {b, serveHTTP(t, bound(t, Binder{Source: src, PerName: true, PerChain: true, MaxSessionAge: time.Hour, Observe: func(Event) {}},
-			&tls.Config{Certificates: inner.Certificates, NextProtos: []string{"h2"}}), plainly), nil, ""},
+		"all bounds":                 {strict, serveHTTP(t, bound(t, *strict, complete), plainly), nil, ""},
+
+		"not the bounds":         {strict, served(serverConfig(t)), nil, "not bound as this Binder says"},
+		"not the bounds, by far": {b, serveHTTP(t, bound(t, *strict, complete), plainly), nil, "not bound as this Binder says"},
+		"TLS 1.2 nevertheless":   {&Binder{Source: src, NoTLS12: true}, served(serverConfig(t)), older, "not bound as this Binder says"},
+		"an inner one bound twice": {aged, serveHTTP(t, bound(t, *aged,
+			&tls.Config{Certificates: inner.Certificates, NextProtos: []string{"h2"}, GetConfigForClient: always(bound(t, *aged, complete))}), plainly), nil, "not bound as this Binder says"},
 
 		"not bound":                   {b, serveHTTP(t, serverConfig(t), plainly), nil, "no key of the ring opens"},
 		"bound too late":              {b, serveHTTP(t, late, plainly), nil, "no key of the ring opens"},
 		"GetConfigForClient set late": {b, serve(t, swayed), nil, "no key of the ring opens"},
 		"another scope":               {&Binder{Source: src, Scope: "b"}, served(serverConfig(t)), nil, "no key of the ring opens"},
 		"another ring":                {&Binder{Source: source(fresh())}, served(serverConfig(t)), nil, "no key of the ring opens"},
-		"tickets disabled":            {b, served(disabled), older, "gave no ticket"},
-		"VerifyPeerCertificate alone": {b, serveHTTP(t, Config(relying, src), plainly), older, "gave no ticket"},
+		"tickets disabled":            {b, served(disabled), older, "no ticket came"},
+		"VerifyPeerCertificate alone": {b, serveHTTP(t, Config(relying, src), plainly), older, "no ticket came"},
+		"wants a client certificate":  {b, served(mutual), nil, "certificate required"},
 		"refuses what is resumed":     {b, served(fickle), older, "check: "},
 		"no source":                   {&Binder{}, served(serverConfig(t)), nil, "no Source"},
 		"nobody listens":              {b, "127.0.0.1:1", nil, "connection refused"},
@@ -88,7 +97,7 @@ func TestCheck(t *testing.T) {
 				c.set = func(*tls.Config) {}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			if c.want == "gave no ticket" {
+			if c.want == "no ticket came" {
 				cancel() // soon: there is nothing to wait for
 				ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
 			}

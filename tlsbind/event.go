@@ -26,15 +26,16 @@ type Event struct {
 // Kind says what an Event is of.
 type Kind uint8
 
-// Each ticket that a client offers is Opened or one of the four after it, and
-// TLS 1.3 may offer several. Most that are Opened are resumed, but crypto/tls has
-// the last word: it takes none that is older than seven days, or whose client
-// certificate is no longer good.
+// Each ticket that a client offers in a version that has them is Opened or one of
+// the four after it, and TLS 1.3 may offer several. Most that are Opened are
+// resumed, but crypto/tls has the last word: it takes none that is older than seven
+// days, or whose client certificate is no longer good. A handshake is counted when
+// the server has done its part; not every client finishes.
 const (
 	Issued    Kind = iota + 1 // a ticket was sealed
 	Opened                    // a ticket was opened
 	NoKey                     // no key of the ring opens it: dropped, foreign or forged
-	TooLarge                  // above 16 KiB, not tried
+	TooLarge                  // above 4 KiB, or 16 with client certificates, and not tried
 	TooOld                    // above MaxSessionAge, or its age is unknown
 	Elsewhere                 // issued for another server name or other certificates
 	Full                      // a full handshake

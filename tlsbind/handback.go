@@ -13,6 +13,10 @@ const (
 	handBackCost = 128
 )
 
+// handedBack is of all servers of the process, so that its size is bounded however
+// many they are. A session is no other's, as its secret is not.
+var handedBack handBack
+
 // handBack remembers by which ticket a session of TLS 1.2 was resumed.
 //
 // TLS 1.2 resumes with the very secret of the first connection, and crypto/tls

@@ -9,17 +9,21 @@ import (
 	"github.com/stekring/stekring/keyring"
 )
 
-// maxTicket is the size in bytes above which a ticket is neither tried nor
-// issued. Each key costs a MAC over all of it, and a client may send 64 KiB.
-const maxTicket = 16 << 10
+// A ticket above these sizes in bytes is neither tried nor issued. Each key costs
+// a MAC over all of it, and a client may send 64 KiB of them. A ticket is large
+// for a client's certificates only.
+const (
+	maxTicket           = 4 << 10
+	maxTicketWithClient = 16 << 10
+)
 
 // domain is one trust domain.
 type domain struct {
 	source keyring.Source
 	scope  string
+	most   int // bytes of a ticket
 
-	current  atomic.Pointer[keys]
-	handBack handBack
+	current atomic.Pointer[keys]
 }
 
 // keys are those of one ring as crypto/tls uses them. No connection is made with
@@ -109,7 +113,7 @@ func (h *hooks) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState
 	if len(ticket) == 0 || h.noTLS12 && beforeTLS13(cs) {
 		return nil, nil
 	}
-	if len(ticket) > maxTicket {
+	if len(ticket) > h.most {
 		h.tell(TooLarge, cs)
 		return nil, nil
 	}
@@ -120,26 +124,25 @@ func (h *hooks) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState
 		return nil, nil
 	}
 	m := unmark(session)
+	switch {
+	case m.place != h.place(cs):
+		h.tell(Elsewhere, cs)
+		return nil, nil
+	case h.maxAge > 0 && (m.began.IsZero() || h.now().Sub(m.began).Abs() >= h.maxAge):
+		h.tell(TooOld, cs)
+		return nil, nil
+	}
+	if h.alone {
+		h.began = m.began
+	}
 	if h.marks {
-		now := h.now()
-		switch {
-		case h.maxAge > 0 && (m.began.IsZero() || now.Sub(m.began).Abs() >= h.maxAge):
-			h.tell(TooOld, cs)
-			return nil, nil
-		case m.place != h.place(cs):
-			h.tell(Elsewhere, cs)
-			return nil, nil
-		}
-		if h.alone {
-			h.began = m.began
-		}
-		h.observe(Event{Kind: Opened, Version: cs.Version, Role: k.role(m.key), Age: m.age(now)})
+		h.observe(Event{Kind: Opened, Version: cs.Version, Role: k.role(m.key), Age: m.age(h.now())})
 	}
 	if !h.earlyData {
 		session.EarlyData = false
 	}
 	if beforeTLS13(cs) {
-		h.handBack.remember(session, ticket)
+		handedBack.remember(session, ticket)
 	}
 	return session, nil
 }
@@ -151,7 +154,7 @@ func (h *hooks) wrap(cs tls.ConnectionState, session *tls.SessionState) ([]byte,
 		case h.noTLS12:
 			return nil, nil
 		case cs.DidResume:
-			return h.handBack.ticket(session), nil
+			return handedBack.ticket(session), nil
 		}
 	}
 	k := h.keys()
@@ -163,7 +166,7 @@ func (h *hooks) wrap(cs tls.ConnectionState, session *tls.SessionState) ([]byte,
 		m.onto(session)
 	}
 	ticket, err := k.config.EncryptTicket(cs, session)
-	if err == nil && len(ticket) <= maxTicket {
+	if err == nil && len(ticket) <= h.most {
 		h.observe(Event{Kind: Issued, Version: cs.Version, Role: keyring.Active, Age: -1})
 		return ticket, nil
 	}

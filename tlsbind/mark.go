@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -69,9 +68,15 @@ func (h *hooks) place(cs tls.ConnectionState) (p [sha256.Size]byte) {
 	if !h.perName && h.chain == nil {
 		return p
 	}
-	b := slices.Clone(h.chain)
+	b := append([]byte("chain"), h.chain...) // of one length, if there is one
 	if h.perName {
-		b = append(b, strings.ToLower(cs.ServerName)...)
+		b = append(b, "name"...)
+		for _, c := range []byte(cs.ServerName) { // of a name no other letters are equal
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
+		}
 	}
 	return sha256.Sum256(b)
 }
@@ -80,6 +85,7 @@ func (h *hooks) place(cs tls.ConnectionState) (p [sha256.Size]byte) {
 func chain(certs []tls.Certificate) []byte {
 	h := sha256.New()
 	for _, cert := range certs {
+		h.Write([]byte{byte(len(cert.Certificate))})
 		for _, der := range cert.Certificate {
 			h.Write(der) // says itself where it ends
 		}

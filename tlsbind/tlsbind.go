@@ -13,9 +13,9 @@
 //
 // Early data (0-RTT), which only QUIC has, is refused unless
 // [Binder.EarlyData] is set: every server that shares a ring would take a replay
-// of it (RFC 8446, section 8). Do not let the server offer it then, because some
-// clients fail a request over a refusal: quic.Config.Allow0RTT is true for an
-// http3.Server without a QUICConfig.
+// of it (RFC 8446, section 8). Do not let the server offer it then: the client of
+// quic-go fails every request that it sends early and is refused, and an
+// http3.Server without a QUICConfig offers it. [Binder.Check] sees that.
 //
 // Not every server can be bound. quic-go's http3.Server.ListenAndServeTLS and
 // autocert's NewListener make a configuration that nobody else can reach: give
@@ -46,8 +46,9 @@ func Config(base *tls.Config, src keyring.Source) *tls.Config {
 
 // Binder binds configurations to a Source. What Config returns does not depend
 // on the Binder any more. Servers that share tickets need Binders alike in all
-// but Source and Observe: where those differ that say which tickets to take, a
-// ticket of the one is none for the other.
+// but Source and Observe: a ticket of another Scope, or bound to a name or a chain
+// in another way, is none, and one of a server without MaxSessionAge may be none
+// where there is one.
 type Binder struct {
 	// Source says which keys to use. It is asked for every ticket.
 	Source keyring.Source
@@ -68,28 +69,30 @@ type Binder struct {
 	PerName bool
 
 	// PerChain takes a ticket only where Certificates are those of the
-	// configuration that issued it. They must be set there; for files that is
-	// tls.LoadX509KeyPair. A renewed certificate costs each client a full
-	// handshake.
+	// configuration that issued it. They must be set there, without
+	// GetCertificate; for files that is tls.LoadX509KeyPair. A renewed certificate
+	// costs each client a full handshake.
 	PerChain bool
 
 	// MaxSessionAge, if not 0, bounds how long a client can resume from one full
-	// handshake on, by the wall clocks of the servers. Without it a chain of
-	// TLS 1.3 has no end, because each connection renews the ticket; one of TLS
-	// 1.2 ends with the ticket's key.
+	// handshake on, by the wall clocks of the servers: clocks that are apart
+	// lengthen it by as much. Without it a chain of TLS 1.3 has no end, because
+	// each connection renews the ticket; one of TLS 1.2 ends with the ticket's key.
 	//
-	// It gives every connection its own copy of the configuration, so that one
-	// must be complete: certificates in it, no files given to the server, and
-	// NextProtos set, for http.Server to "h2" and "http/1.1", and not nil if
-	// there are none.
+	// It gives every connection its own copy of what Config returns. So nothing
+	// that a server or anybody sets later on a copy of that counts, ClientAuth as
+	// little as the rest, and it must be complete: certificates in it and no files
+	// given to the server, and NextProtos set to what the server speaks, for most
+	// of net/http "h2" and "http/1.1", and not nil if there are none. Of
+	// configurations within each other bind the outermost alone.
 	MaxSessionAge time.Duration
 
 	// EarlyData lets QUIC take early data on resumption, if it offered it.
 	EarlyData bool
 
-	// Observe, if not nil, is told what happens to tickets and of every
-	// handshake that is all but over. It is called in the handshake, by many at
-	// once, and must not block.
+	// Observe, if not nil, is told what happens to tickets, and of every
+	// handshake that comes as far as VerifyConnection. It is called in the
+	// handshake, by many at once, and must not block.
 	Observe func(Event)
 }
 
@@ -105,8 +108,8 @@ type Binder struct {
 // overridden. A base without session tickets stays without them.
 //
 // What base.GetConfigForClient returns is bound likewise, on a copy. It is left
-// as it is if it has tickets disabled or its own WrapSession or UnwrapSession,
-// and gets no tickets if Config would refuse it for another reason.
+// as it is if it has its own WrapSession or UnwrapSession, and gets no tickets if
+// Config would refuse it for another reason.
 //
 // Config refuses a Binder without a Source, a Scope with a NUL, a negative
 // MaxSessionAge, what PerChain and MaxSessionAge do not find in base, and a base
@@ -133,8 +136,9 @@ func newBinding(b *Binder) *binding {
 	n := &binding{Binder: *b}
 	for auth := range n.domains {
 		d := &n.domains[auth]
-		d.source, d.scope = b.Source, b.Scope
+		d.source, d.scope, d.most = b.Source, b.Scope, maxTicket
 		if auth != int(tls.NoClientCert) {
+			d.most = maxTicketWithClient
 			// No Scope has a NUL, so none can equal this.
 			d.scope += fmt.Sprintf("\x00client-auth=%d", auth)
 		}
@@ -149,6 +153,7 @@ func (n *binding) bind(c *tls.Config) error {
 	user := c.GetConfigForClient
 	h, err := n.hook(c)
 	if own := h != nil && n.MaxSessionAge > 0; user != nil || own {
+		still := c.Clone() // what is returned belongs to its server
 		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (inner *tls.Config, err error) {
 			if user != nil {
 				if inner, err = user(hello); err != nil {
@@ -161,7 +166,7 @@ func (n *binding) bind(c *tls.Config) error {
 			case own:
 				one := *h
 				one.alone = true
-				inner = c.Clone()
+				inner = still.Clone()
 				one.into(inner)
 			}
 			return inner, nil
@@ -171,13 +176,13 @@ func (n *binding) bind(c *tls.Config) error {
 }
 
 func (n *binding) inner(c *tls.Config) *tls.Config {
-	if c.SessionTicketsDisabled || c.WrapSession != nil || c.UnwrapSession != nil {
+	if c.WrapSession != nil || c.UnwrapSession != nil || c.SessionTicketsDisabled && n.Observe == nil {
 		return c
 	}
 	c = c.Clone()
 	if h, err := n.hook(c); err != nil {
 		c.SessionTicketsDisabled = true
-	} else {
+	} else if h != nil {
 		h.alone = true
 	}
 	return c
@@ -206,6 +211,8 @@ func (n *binding) hook(c *tls.Config) (*hooks, error) {
 		return nil, fmt.Errorf("tlsbind: ClientAuth %d: must be one of the constants of crypto/tls; set one", int(c.ClientAuth))
 	case n.PerChain && len(c.Certificates) == 0:
 		return nil, errors.New("tlsbind: PerChain without Certificates: a ticket is bound to those in the configuration; set them, or use PerName")
+	case n.PerChain && c.GetCertificate != nil:
+		return nil, errors.New("tlsbind: PerChain with GetCertificate: that chooses other certificates than those a ticket is bound to; set GetConfigForClient, or use PerName")
 	case n.MaxSessionAge > 0 && len(c.Certificates) == 0 && c.GetCertificate == nil:
 		return nil, errors.New("tlsbind: MaxSessionAge without a certificate: each connection gets a copy of this configuration alone; set Certificates or GetCertificate")
 	case n.MaxSessionAge > 0 && c.NextProtos == nil:

@@ -70,7 +70,7 @@ func (c *Cache) Await(ctx context.Context, conn io.Closer) (*tls.ClientSessionSt
 			_, died = io.Copy(io.Discard, nc)
 		}()
 		defer func() {
-			_ = nc.SetReadDeadline(time.Unix(1, 0))
+			_ = nc.SetDeadline(time.Unix(1, 0)) // to read is to write, if the server asks for new keys
 			<-over
 		}()
 	}
