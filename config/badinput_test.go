@@ -63,6 +63,8 @@ func TestBadInput(t *testing.T) {
 		bounds   = ": must lie between 1s and 168h0m0s; 1h is a good choice"
 		seconds  = ": must be whole seconds from 2s to 5m; 15s is a good choice"
 		ttl      = "c.yaml:1: election.ttl: "
+		age      = "c.yaml:1: tickets.max_session_age: "
+		ages     = ": must be 0s for no bound, or from 1s to 168h0m0s"
 		prefix   = "c.yaml:1: etcd.prefix: "
 		node     = "c.yaml:1: node_id: "
 		text     = "(not shown): must be printable text on one line"
@@ -210,6 +212,16 @@ func TestBadInput(t *testing.T) {
 		{"C29 observers alone", skipped("shown by: integration TestCommand/fleet, where status --check says that nobody leads")},
 		{"C30 nodes of different rotation", skipped("shown by: keyring/rotator TestPlan (policy shortened); not built: an alarm, as the leader's is in force everywhere")},
 		{"C31 reload of a broken file", skipped("shown by: integration TestReload")},
+		{"C32 session age out of bounds", says{
+			"tickets: {max_session_age: -1s}":    age + "-1s" + ages,
+			"tickets: {max_session_age: 999ms}":  age + "999ms" + ages,
+			"tickets: {max_session_age: 168h1s}": age + "168h0m1s" + ages,
+			"tickets: {max_session_age: 0}":      age + "0" + unit,
+			"tickets: {max_session_age: 12}":     age + "12" + unit,
+			"tickets: {max_session_age: 1d}":     age + `"1d"` + unit,
+			"tickets: {max_session_age: never}":  age + `"never"` + unit,
+			"tickets: {max_age: 12h}":            "c.yaml:1: tickets.max_age: unknown key; known here: tls12, enabled, max_session_age",
+		}},
 	} {
 		t.Run(row.name, row.prove)
 	}

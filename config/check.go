@@ -29,6 +29,7 @@ func (c *checker) all() {
 	c.rotation()
 	c.election()
 	c.seal()
+	c.tickets()
 	c.listeners()
 	c.oneOf("outage", c.cfg.Outage, "local", "keep")
 	if c.cfg.Outage == "keep" {
@@ -119,5 +120,14 @@ func (c *checker) seal() {
 		c.warn("seal.insecure_plaintext", "true", "whoever reads etcd, its disk or its backups can open recorded traffic")
 	case s.KEKFile == "" && !c.dev && c.fine("seal.insecure_plaintext"):
 		c.missing("seal.kek_file", "is required; make one with: stekring keygen --out FILE")
+	}
+}
+
+// tickets bounds sessions by what a ticket may live. Below a second they would
+// not resume at all, as a ticket counts in seconds.
+func (c *checker) tickets() {
+	if age := c.cfg.Tickets.MaxSessionAge; age != 0 && (age < time.Second || age > keyring.MaxTicketLifetime) {
+		c.report("tickets.max_session_age", age.String(),
+			fmt.Sprintf("must be 0s for no bound, or from 1s to %v", keyring.MaxTicketLifetime))
 	}
 }

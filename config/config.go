@@ -72,6 +72,9 @@ type Seal struct {
 type Tickets struct {
 	TLS12   bool `yaml:"tls12"`
 	Enabled bool `yaml:"enabled"`
+	// MaxSessionAge is how long a client can resume from one full handshake on; 0
+	// is no bound.
+	MaxSessionAge time.Duration `yaml:"max_session_age"`
 }
 
 // Listener is one TLS listener. Without an upstream it serves a page about the

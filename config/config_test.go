@@ -144,7 +144,7 @@ func TestDesign(t *testing.T) {
 		Election: Election{TTL: 15 * time.Second, Candidate: true},
 		Seal:     Seal{KEKFile: "/etc/stekring/kek"},
 		Outage:   "local",
-		Tickets:  Tickets{Enabled: true},
+		Tickets:  Tickets{Enabled: true, MaxSessionAge: 24 * time.Hour},
 		Listeners: []Listener{{
 			Address: ":8443", CertFile: "/etc/stekring/www.pem", KeyFile: "/etc/stekring/www-key.pem", Upstream: "http://127.0.0.1:8080",
 		}},

@@ -112,7 +112,7 @@ func TestOutageOfEtcd(t *testing.T) {
 		if st := p.status(); st.Problem == "" {
 			t.Errorf("%s says nothing of the outage: %+v", p.id, st)
 		}
-		if _, body := p.get("/metrics"); !strings.Contains(body, `stekring_etcd_problem{ring="www"} 1`) {
+		if _, body := p.get("/metrics"); !strings.Contains(body, `stekring_problem{cause="unreachable",ring="www"} 1`) {
 			t.Errorf("/metrics of %s says nothing of the outage", p.id)
 		}
 	}

@@ -117,7 +117,7 @@ func TestShowsAllButKeys(t *testing.T) {
 					leaders += strings.Count(body, "stekring_is_leader{ring=\"www\"} 1\n")
 					for _, name := range []string{
 						"build_info", "ring_epoch", "ring_version", "ring_age_seconds", "ring_keys", "sealing_locally",
-						"is_leader", "rotations_total", "etcd_problem",
+						"is_leader", "rotations_total", "etcd_last_contact_timestamp_seconds",
 					} {
 						if strings.Count(body, "\nstekring_"+name+"{") != 1 || !strings.Contains(body, "# HELP stekring_"+name+" ") {
 							t.Errorf("/metrics of %s: want stekring_%s, once", p.id, name)

@@ -32,6 +32,7 @@ type keys struct {
 	ring   *keyring.Ring
 	config *tls.Config
 	seals  string // the id of the key that does
+	roles  map[string]keyring.Role
 }
 
 // keys returns what to use now. Two handshakes that meet a new ring at once
@@ -49,23 +50,15 @@ func (d *domain) keys() *keys {
 		if secrets := ring.TicketKeys(d.scope); len(secrets) > 0 {
 			k.config = new(tls.Config)
 			k.config.SetSessionTicketKeys(secrets)
-			k.seals = ring.Info().Keys[0].ID
+			described := ring.Info().Keys
+			k.seals, k.roles = described[0].ID, make(map[string]keyring.Role, len(described))
+			for _, key := range described {
+				k.roles[key.ID] = key.Role
+			}
 		}
 	}
 	d.current.Store(k)
 	return k
-}
-
-// role returns what the key with an id does now, or none.
-func (k *keys) role(id string) keyring.Role {
-	if k.ring != nil {
-		for _, key := range k.ring.Info().Keys {
-			if key.ID == id {
-				return key.Role
-			}
-		}
-	}
-	return 0
 }
 
 // hooks are what crypto/tls calls for one configuration.
@@ -136,7 +129,7 @@ func (h *hooks) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState
 		h.began = m.began
 	}
 	if h.marks {
-		h.observe(Event{Kind: Opened, Version: cs.Version, Role: k.role(m.key), Age: m.age(h.now())})
+		h.observe(Event{Kind: Opened, Version: cs.Version, Role: k.roles[m.key], Age: m.age(h.now())})
 	}
 	if !h.earlyData {
 		session.EarlyData = false

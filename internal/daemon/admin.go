@@ -6,26 +6,24 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/stekring/stekring/internal/metrics"
 	"github.com/stekring/stekring/keyring/rotator"
 )
 
 // admin is the HTTP side: health, metrics, status. It changes nothing and shows
-// no secret.
-func admin(rot *rotator.Rotator, address, build string, ready *atomic.Bool, log *zap.Logger) *http.Server {
+// no secret. The node is ready while unready returns nothing.
+func admin(rot *rotator.Rotator, address string, metrics http.Handler, unready func() []string, log *zap.Logger) *http.Server {
 	host, _, _ := net.SplitHostPort(address)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	// A stale ring is no reason to leave the load balancer: TLS works all the
 	// same, and the whole fleet is stale at once.
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !ready.Load() {
-			http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
+		if why := unready(); len(why) > 0 {
+			http.Error(w, strings.Join(why, "\n"), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -37,7 +35,7 @@ func admin(rot *rotator.Rotator, address, build string, ready *atomic.Bool, log 
 		enc.SetIndent("", "  ")
 		_ = enc.Encode(rot.Status())
 	})
-	mux.Handle("GET /metrics", metrics.Handler(rot, build))
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "stekring\n\n/livez\n/readyz\n/api/v1/status\n/metrics")
 	})

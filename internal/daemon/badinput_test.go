@@ -2,38 +2,29 @@ package daemon
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"github.com/stekring/stekring/keyring/rotator"
-	"github.com/stekring/stekring/keyring/seal"
+	"github.com/stekring/stekring/tlsbind/metrics"
 )
 
 // serveAdmin serves the HTTP side of a node without etcd until the test ends.
 func serveAdmin(t *testing.T, change ...func(*http.Server)) (address string) {
 	t.Helper()
-	rot, err := rotator.New(rotator.Config{Client: clientv3.NewCtxClient(context.Background()), Ring: "test", KEK: seal.NewKEK()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rot := alone(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ready atomic.Bool
-	ready.Store(true)
-	srv := admin(rot, ln.Addr().String(), "test", &ready, zap.NewNop())
+	srv := admin(rot, ln.Addr().String(), exposition(metrics.New(rot), "test", "test"), func() []string { return nil }, zap.NewNop())
 	for _, f := range change {
 		f(srv)
 	}

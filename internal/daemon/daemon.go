@@ -10,8 +10,6 @@ import (
 	stdlog "log"
 	"net"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +22,7 @@ import (
 	"github.com/stekring/stekring/internal/etcd"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
+	"github.com/stekring/stekring/tlsbind/metrics"
 )
 
 // drain is how long connections may finish after a stop.
@@ -86,22 +85,28 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	log.Info("starting", zap.String("ring", cfg.Ring), zap.String("node", rot.Status().ID),
 		zap.Strings("endpoints", cfg.Etcd.Endpoints), zap.Stringer("kek", kek), zap.String("build", o.Build))
 
-	var ready atomic.Bool
+	var serving atomic.Bool
 	var wg, web sync.WaitGroup
-	f := &front{rot: rot, tickets: cfg.Tickets, log: log, failed: make(chan error, 1), listeners: map[string]*listener{}}
+	m := metrics.New(rot)
+	f := newFront(rot, cfg.Tickets, m.Observe, log)
 	if cfg.HTTP.Address != "" {
 		ln, err := net.Listen("tcp", cfg.HTTP.Address)
 		if err != nil {
 			return fmt.Errorf("daemon: http.address: %w; choose another, or \"\" for none", err)
 		}
-		srv := admin(rot, cfg.HTTP.Address, o.Build, &ready, log)
+		srv := admin(rot, cfg.HTTP.Address, exposition(m, cfg.Ring, o.Build), func() []string {
+			if !serving.Load() {
+				return []string{"starting or stopping"}
+			}
+			return f.unready()
+		}, log)
 		// It ends last, so that /readyz says no while connections drain.
 		web.Go(func() { _ = srv.Serve(ln) })
 		defer web.Wait()
 		defer srv.Close()
 		log.Info("serving HTTP", zap.Stringer("address", ln.Addr()))
 	}
-	if err := f.apply(cfg.Listeners); err != nil {
+	if err := f.start(cfg.Listeners); err != nil {
 		return err
 	}
 	rctx, stop := context.WithCancel(ctx)
@@ -109,12 +114,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	defer wg.Wait()
 	defer stop()
 	defer f.close()
-	ready.Store(true)
+	serving.Store(true)
 
 	for {
 		select {
 		case <-ctx.Done():
-			ready.Store(false)
+			serving.Store(false)
 			log.Info("stopping")
 			return nil
 		case err := <-f.failed:
@@ -149,45 +154,6 @@ func KEK(s config.Seal) (*seal.KEK, error) {
 		return nil, fmt.Errorf("seal.kek_file: %w", err)
 	}
 	return k, nil
-}
-
-// reload takes over all of a configuration that a running node can. If anything
-// is wrong with it, nothing changes.
-func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev *seal.KEK, ttl time.Duration) error {
-	if next.Rotation.Interval <= ttl {
-		return fmt.Errorf("rotation.interval: %v: must be above the election.ttl with which this node runs, %v; restart it for another", next.Rotation.Interval, ttl)
-	}
-	if o.Dev && len(next.Listeners) == 0 {
-		next.Listeners = []config.Listener{{Address: devListener}}
-	}
-	kek, err := KEK(next.Seal)
-	if err != nil {
-		return err
-	}
-	if kek == nil {
-		kek = dev
-	}
-	if err := f.apply(next.Listeners); err != nil {
-		return err
-	}
-	_ = o.Level.UnmarshalText([]byte(next.Log.Level)) // checked with the rest, as the policy is
-	o.Log.Info("sealing the ring", zap.Stringer("kek", kek), zap.Any("policy", next.Policy()))
-	return rot.Reconfigure(kek, next.Policy())
-}
-
-// needRestart names the parts of a configuration that a running node keeps.
-func needRestart(old config.Config, next *config.Config) (parts []string) {
-	for name, pair := range map[string][2]any{
-		"ring": {old.Ring, next.Ring}, "node_id": {old.NodeID, next.NodeID}, "etcd": {old.Etcd, next.Etcd},
-		"election": {old.Election, next.Election}, "outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
-		"log.format": {old.Log.Format, next.Log.Format},
-	} {
-		if !reflect.DeepEqual(pair[0], pair[1]) {
-			parts = append(parts, name)
-		}
-	}
-	slices.Sort(parts)
-	return parts
 }
 
 // develop fills in what --dev does without: an etcd in this process and a

@@ -7,18 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/stekring/stekring/config"
-	"github.com/stekring/stekring/internal/devcert"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/tlsbind"
 )
@@ -27,11 +22,13 @@ import (
 type front struct {
 	rot     *rotator.Rotator
 	tickets config.Tickets
+	observe func(tlsbind.Event)
 	log     *zap.Logger
 	failed  chan error // a listener that ended by itself
 
 	listeners map[string]*listener // by configured address
-	serving   sync.WaitGroup
+	first     []*listener          // those of the start
+	serving   sync.WaitGroup       // for all of them
 }
 
 // listener serves one address. What it serves can be replaced while it does.
@@ -39,115 +36,14 @@ type listener struct {
 	address string // as bound
 	srv     *http.Server
 	content atomic.Pointer[content]
+
+	trouble  atomic.Pointer[string] // why it is not known to resume; nil is that it was once
+	replaced chan struct{}          // has one when content is another
+	end      context.CancelFunc     // of its checks
 }
 
-// content is a certificate and what is behind it.
-type content struct {
-	front   *front
-	cert    *keypair
-	handler http.Handler
-	bound   atomic.Pointer[bound]
-}
-
-// bound is the configurations for one certificate.
-type bound struct {
-	cert   *tls.Certificate
-	named  *tls.Config // for names that the certificate is valid for
-	others *tls.Config // for all else
-}
-
-// config returns the configuration for a client. A client that resumes looks at
-// no certificate, and must not be led to another site by that. So the fleet's
-// tickets are for names that this listener's certificate is valid for. A client
-// that asks for another name, or for none, gets tickets that open only where the
-// certificate has the same names.
-func (c *content) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	b, err := c.bind()
-	if err != nil {
-		return nil, err
-	}
-	if hello.ServerName != "" && b.cert.Leaf.VerifyHostname(hello.ServerName) == nil {
-		return b.named, nil
-	}
-	return b.others, nil
-}
-
-// bind returns what is bound to the certificate of now.
-func (c *content) bind() (*bound, error) {
-	b := &bound{cert: c.cert.get()}
-	if now := c.bound.Load(); now != nil && now.cert == b.cert {
-		return now, nil
-	}
-	names := append(slices.Clone(b.cert.Leaf.DNSNames), b.cert.Leaf.Subject.CommonName)
-	for _, ip := range b.cert.Leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
-	slices.Sort(names)
-	base := &tls.Config{
-		Certificates:           []tls.Certificate{*b.cert},
-		NextProtos:             []string{"h2", "http/1.1"},
-		SessionTicketsDisabled: !c.front.tickets.Enabled,
-	}
-	binder := tlsbind.Binder{Source: c.front.rot, NoTLS12: !c.front.tickets.TLS12}
-	var err error
-	if b.named, err = binder.Config(base); err != nil {
-		return nil, fmt.Errorf("daemon: %w", err)
-	}
-	binder.Scope = fmt.Sprintf("names=%q", slices.Compact(names))
-	if b.others, err = binder.Config(base); err != nil {
-		return nil, fmt.Errorf("daemon: %w", err)
-	}
-	c.bound.Store(b)
-	return b, nil
-}
-
-// prepare reads what a listener needs from its files.
-func (f *front) prepare(l config.Listener) (*content, error) {
-	c := &content{front: f, handler: Page(f.rot)}
-	if l.Upstream != "" {
-		u, err := url.Parse(l.Upstream)
-		if err != nil {
-			return nil, fmt.Errorf("daemon: upstream of %s: %w", l.Address, err)
-		}
-		c.handler = &httputil.ReverseProxy{
-			Rewrite: func(p *httputil.ProxyRequest) {
-				p.SetURL(u)
-				p.SetXForwarded()
-				p.Out.Host = p.In.Host
-			},
-			ErrorLog:     quiet(f.log),
-			ErrorHandler: badGateway(f.log, l.Upstream),
-		}
-	}
-	if l.CertFile == "" { // only --dev comes here without one
-		cert, _, err := devcert.New("localhost", "127.0.0.1", "::1")
-		if err != nil {
-			return nil, err
-		}
-		c.cert = &keypair{}
-		c.cert.cert.Store(&cert)
-		return c, nil
-	}
-	var err error
-	if c.cert, err = loadKeypair(l.CertFile, l.KeyFile, f.log); err != nil {
-		return nil, fmt.Errorf("daemon: certificate of %s: %w", l.Address, err)
-	}
-	_, err = c.bind()
-	return c, err
-}
-
-// badGateway answers for an upstream that does not, and says so once a second
-// at most.
-func badGateway(log *zap.Logger, upstream string) func(http.ResponseWriter, *http.Request, error) {
-	log = log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(c, time.Second, 1, 0)
-	}))
-	return func(w http.ResponseWriter, r *http.Request, err error) {
-		if r.Context().Err() == nil { // the client is still there
-			log.Warn("upstream does not answer", zap.String("upstream", upstream), zap.Error(err))
-		}
-		w.WriteHeader(http.StatusBadGateway)
-	}
+func newFront(rot *rotator.Rotator, tickets config.Tickets, observe func(tlsbind.Event), log *zap.Logger) *front {
+	return &front{rot: rot, tickets: tickets, observe: observe, log: log, failed: make(chan error, 1), listeners: map[string]*listener{}}
 }
 
 // apply makes the listeners those of the configuration. Addresses that stay keep
@@ -180,6 +76,7 @@ func (f *front) apply(want []config.Listener) error {
 		if ready[address] == nil {
 			delete(f.listeners, address)
 			f.serving.Go(func() { l.stop(drain) })
+			l.trouble.Store(nil) // which is nobody's any more
 		}
 	}
 	for address, c := range ready {
@@ -187,13 +84,13 @@ func (f *front) apply(want []config.Listener) error {
 			f.serve(address, ln, c)
 			continue
 		}
-		f.listeners[address].content.Store(c)
+		f.listeners[address].replace(c)
 	}
 	return nil
 }
 
 func (f *front) serve(address string, ln net.Listener, c *content) {
-	l := &listener{address: ln.Addr().String()}
+	l := &listener{address: ln.Addr().String(), replaced: make(chan struct{}, 1)}
 	l.content.Store(c)
 	l.srv = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.content.Load().handler.ServeHTTP(w, r) }),
@@ -214,6 +111,12 @@ func (f *front) serve(address string, ln net.Listener, c *content) {
 			}
 		}
 	})
+	var ctx context.Context
+	ctx, l.end = context.WithCancel(context.Background()) // it ends with the listener
+	if f.tickets.Enabled {
+		l.trouble.Store(&unchecked)
+		f.serving.Go(func() { l.prove(ctx, f.log) })
+	}
 }
 
 // close drains every listener and waits for it.
@@ -224,8 +127,18 @@ func (f *front) close() {
 	f.serving.Wait()
 }
 
+// replace has it serve something else from the next connection on.
+func (l *listener) replace(c *content) {
+	l.content.Store(c)
+	select {
+	case l.replaced <- struct{}{}:
+	default:
+	}
+}
+
 // stop lets connections finish for as long as grace, and cuts the rest.
 func (l *listener) stop(grace time.Duration) {
+	l.end()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if l.srv.Shutdown(ctx) != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/stekring/stekring/internal/devcert"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
+	"github.com/stekring/stekring/tlsbind"
 )
 
 // pair writes a certificate for names and its key to files.
@@ -44,15 +45,21 @@ func pair(t *testing.T, names ...string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// serve starts listeners of a node without etcd, until the test ends.
-func serve(t *testing.T, listeners ...config.Listener) *front {
+// alone returns a node without etcd.
+func alone(t *testing.T) *rotator.Rotator {
 	t.Helper()
 	rot, err := rotator.New(rotator.Config{Client: clientv3.NewCtxClient(context.Background()), Ring: "test", KEK: seal.NewKEK()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{rot: rot, tickets: config.Tickets{Enabled: true}, log: zap.NewNop(), failed: make(chan error, 1), listeners: map[string]*listener{}}
-	if err := f.apply(listeners); err != nil {
+	return rot
+}
+
+// serve starts listeners of a node without etcd, until the test ends.
+func serve(t *testing.T, tickets config.Tickets, listeners ...config.Listener) *front {
+	t.Helper()
+	f := newFront(alone(t), tickets, func(tlsbind.Event) {}, zap.NewNop())
+	if err := f.start(listeners); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.close)
@@ -64,6 +71,25 @@ type one struct{ state *tls.ClientSessionState }
 
 func (o *one) Get(string) (*tls.ClientSessionState, bool)  { return o.state, o.state != nil }
 func (o *one) Put(_ string, state *tls.ClientSessionState) { o.state = state }
+
+// visit makes one connection to a listener, and reports whether it resumed. The
+// name is sent and not looked at, as by whoever resumes.
+func (f *front) visit(t *testing.T, listener, name string, version uint16, ticket *one) bool {
+	t.Helper()
+	c, err := tls.Dial("tcp", f.listeners[listener].address, &tls.Config{
+		ServerName: name, InsecureSkipVerify: true, ClientSessionCache: ticket, MaxVersion: version,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Fatal(err)
+	}
+	return c.ConnectionState().DidResume
+}
 
 // TestSitesAreHeldApart leads a client from one site to another, by a ticket and
 // without a look at a certificate.
@@ -77,22 +103,7 @@ func TestSitesAreHeldApart(t *testing.T) {
 		cert, key := pair(t, names...)
 		listeners = append(listeners, config.Listener{Address: address, CertFile: cert, KeyFile: key})
 	}
-	f := serve(t, listeners...)
-	visit := func(listener, name string, ticket *one) bool {
-		t.Helper()
-		// The name is sent and not looked at, as by whoever resumes.
-		c, err := tls.Dial("tcp", f.listeners[listener].address, &tls.Config{ServerName: name, InsecureSkipVerify: true, ClientSessionCache: ticket})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		if _, err := io.Copy(io.Discard, c); err != nil {
-			t.Fatal(err)
-		}
-		return c.ConnectionState().DidResume
-	}
+	f := serve(t, config.Tickets{Enabled: true}, listeners...)
 	for _, c := range []struct {
 		from, to, name string
 		want           bool
@@ -108,18 +119,42 @@ func TestSitesAreHeldApart(t *testing.T) {
 		{"127.0.0.1:0", "127.0.0.2:0", "127.0.0.1", false},
 	} {
 		ticket := &one{}
-		if visit(c.from, c.name, ticket) {
+		if f.visit(t, c.from, c.name, 0, ticket) {
 			t.Fatal("resumed without a ticket")
 		}
-		if got := visit(c.to, c.name, ticket); got != c.want {
+		if got := f.visit(t, c.to, c.name, 0, ticket); got != c.want {
 			t.Errorf("a ticket of %s for %s at %s: resumed %t, want %t", c.from, c.name, c.to, got, c.want)
+		}
+	}
+}
+
+// TestSessionsEnd follows clients whose every connection renews their ticket.
+func TestSessionsEnd(t *testing.T) {
+	cert, key := pair(t, "a.test")
+	l := config.Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key}
+	node := func(bound time.Duration) *front {
+		return serve(t, config.Tickets{Enabled: true, TLS12: true, MaxSessionAge: bound}, l)
+	}
+	long, short := node(time.Hour), node(time.Second)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, name := range []string{"a.test", "nobody.test"} {
+			what := tls.VersionName(version) + " for " + name
+			ticket := &one{}
+			for i := range 5 {
+				if got := long.visit(t, l.Address, name, version, ticket); got != (i > 0) {
+					t.Errorf("%s: connection %d within the hour resumed %t", what, i, got)
+				}
+			}
+			ticket = &one{}
+			short.visit(t, l.Address, name, version, ticket)
+			eventually(t, what+": a session ends", func() bool { return !short.visit(t, l.Address, name, version, ticket) })
 		}
 	}
 }
 
 func TestListenersSpeakHTTP2(t *testing.T) {
 	cert, key := pair(t, "a.test")
-	f := serve(t, config.Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key})
+	f := serve(t, config.Tickets{Enabled: true}, config.Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key})
 	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{ServerName: "a.test", InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("https://" + f.listeners["127.0.0.1:0"].address)

@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stekring/stekring/config"
+)
+
+// spoil writes a certificate that loads and that no handshake of TLS 1.3 can use:
+// there is no signature scheme for its curve.
+func (s *site) spoil(certFile, keyFile string) {
+	s.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := time.Now()
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	s.write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
+// ready waits for a node to be.
+func (p *process) ready() {
+	p.t.Helper()
+	eventually(p.t, p.id+" is ready", func() bool {
+		code, _ := p.get("/readyz")
+		return code == http.StatusOK
+	})
+}
+
+const notResuming = "listener does not resume; will try again"
+
+// TestCheckHoldsReadinessBack has a node whose certificate nobody can use, without
+// etcd, until it is replaced.
+func TestCheckHoldsReadinessBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nobody)
+	s.spoil(s.certFile, s.keyFile)
+	p := s.run("a")
+	want := "listener " + p.tlsAddress() + ": server name localhost: tlsbind: check: "
+	eventually(t, "/readyz says why", func() bool {
+		code, body := p.get("/readyz")
+		if code != http.StatusServiceUnavailable {
+			t.Fatalf("/readyz with a certificate of no use: %d %s, want 503", code, body)
+		}
+		return strings.HasPrefix(body, want) && strings.Contains(body, "handshake failure")
+	})
+	if l := p.hear(notResuming, 1); l.Level != "error" || l.Address != p.tlsAddress() || l.Error == "" {
+		t.Errorf("logged %+v, want an error of the listener", l)
+	}
+	if code, body := p.get("/livez"); code != http.StatusOK {
+		t.Errorf("/livez: %d %s, want 200", code, body)
+	}
+
+	s.certify()
+	p.ready()
+	p.hear("listener resumes", 1)
+	v := s.visitor()
+	v.resumes(p, false)
+	v.resumes(p, true)
+	if n := len(p.said(notResuming)); n > 2 { // half a pair may have been served for a moment
+		t.Errorf("logged %d errors, want each once", n)
+	}
+}
+
+// TestCheckAfterReload adds a listener of no use to a node that is ready.
+func TestCheckAfterReload(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nobody)
+	p := s.run("a")
+	p.ready()
+	bad := config.Listener{Address: "127.0.0.2:0", CertFile: filepath.Join(s.dir, "bad.pem"), KeyFile: filepath.Join(s.dir, "bad-key.pem")}
+	s.spoil(bad.CertFile, bad.KeyFile)
+	s.configure("a", func(c *config.Config) { c.Listeners = append(c.Listeners, bad) })
+	p.signal(syscall.SIGHUP)
+	p.hear("reloaded", 1)
+	if l := p.hear(notResuming, 1); l.Level != "error" || l.Address != p.hear("serving TLS", 2).Address {
+		t.Errorf("logged %+v, want an error of the new listener", l)
+	}
+	if code, body := p.get("/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz after a reload: %d %s, want 200", code, body)
+	}
+	t.Logf("exited %.2fs after TERM", p.terminate().Seconds())
+}
+
+// TestCheckNeedsTickets has nothing to check where there are none.
+func TestCheckNeedsTickets(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nobody)
+	s.spoil(s.certFile, s.keyFile)
+	s.run("a", func(c *config.Config) { c.Tickets.Enabled = false }).ready()
+}
