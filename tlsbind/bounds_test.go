@@ -108,6 +108,36 @@ func TestBoundIsElsewhere(t *testing.T) {
 	}
 }
 
+// TestBoundsBelowABareBase has a base that leaves all to its GetConfigForClient,
+// and a server that adds a certificate for when that returns nil.
+func TestBoundsBelowABareBase(t *testing.T) {
+	src := keyring.Static(fresh())
+	site := serverConfig(t)
+	site.NextProtos = []string{}
+	certFile, keyFile := files(t, site.Certificates[0])
+	base := &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if hello.ServerName == "example.com" {
+			return site, nil
+		}
+		return nil, nil
+	}}
+	for name, b := range map[string]Binder{"PerChain": {PerChain: true}, "MaxSessionAge": {MaxSessionAge: time.Hour}} {
+		b.Source = src
+		addr := serveHTTP(t, bound(t, b, base), func(s *http.Server, ln net.Listener) error { return s.ServeTLS(ln, certFile, keyFile) })
+		for _, version := range versions {
+			c, p := client(version)
+			resumes(t, name+": first", addr, c, false)
+			for range 3 {
+				resumes(t, name+": again", addr, c, true)
+			}
+			c.InsecureSkipVerify, c.ServerName, p.session = true, "another.test", nil
+			for range 2 {
+				resumes(t, name+": the base itself", addr, c, false)
+			}
+		}
+	}
+}
+
 // TestUnmarkedIsElsewhere has servers that agree on the keys and not on what a
 // ticket is bound to.
 func TestUnmarkedIsElsewhere(t *testing.T) {

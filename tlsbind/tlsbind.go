@@ -109,7 +109,9 @@ type Binder struct {
 //
 // What base.GetConfigForClient returns is bound likewise, on a copy. It is left
 // as it is if it has its own WrapSession or UnwrapSession, and gets no tickets if
-// Config would refuse it for another reason.
+// Config would refuse it for another reason. Where PerChain or MaxSessionAge needs
+// certificates, a base with GetConfigForClient can do without: then what that
+// returns alone has tickets.
 //
 // Config refuses a Binder without a Source, a Scope with a NUL, a negative
 // MaxSessionAge, what PerChain and MaxSessionAge do not find in base, and a base
@@ -151,6 +153,9 @@ func newBinding(b *Binder) *binding {
 // keys of an outer one without tickets could not shake hands.
 func (n *binding) bind(c *tls.Config) error {
 	user := c.GetConfigForClient
+	if bare := len(c.Certificates) == 0 && c.GetCertificate == nil; bare && user != nil && (n.PerChain || n.MaxSessionAge > 0) {
+		c.SessionTicketsDisabled = true
+	}
 	h, err := n.hook(c)
 	if own := h != nil && n.MaxSessionAge > 0; user != nil || own {
 		still := c.Clone() // what is returned belongs to its server
