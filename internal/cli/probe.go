@@ -3,7 +3,6 @@ package cli
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,11 +100,7 @@ func authorities(file string) (*x509.CertPool, error) {
 
 var probePrinters = map[string]func(io.Writer, probe.Report) error{
 	"table": probeTable,
-	"json": func(w io.Writer, r probe.Report) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	},
+	"json":  func(w io.Writer, r probe.Report) error { return indented(w, r) },
 }
 
 // probeTable numbers the hosts, as names are too long for the heads of columns.

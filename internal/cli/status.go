@@ -131,12 +131,15 @@ func checked(s fleet.Status, err error) error {
 
 var statusPrinters = map[string]func(io.Writer, fleet.Status) error{
 	"table": statusTable,
-	"json": func(w io.Writer, s fleet.Status) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(s)
-	},
-	"yaml": func(w io.Writer, s fleet.Status) error { return yaml.NewEncoder(w).Encode(s) },
+	"json":  func(w io.Writer, s fleet.Status) error { return indented(w, s) },
+	"yaml":  func(w io.Writer, s fleet.Status) error { return yaml.NewEncoder(w).Encode(s) },
+}
+
+// indented writes JSON that people can read too.
+func indented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 func statusTable(out io.Writer, s fleet.Status) error {
