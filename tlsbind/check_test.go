@@ -71,6 +71,7 @@ func TestCheck(t *testing.T) {
 		"bound, TLS 1.2":             {b, served(serverConfig(t)), older, ""},
 		"bound, client certificates": {b, served(mutual), certified, ""},
 		"bound to a scope":           {&Binder{Source: src, Scope: "a"}, serveHTTP(t, bound(t, Binder{Source: src, Scope: "a"}, serverConfig(t)), plainly), nil, ""},
+		"expired":                    {b, served(&tls.Config{Certificates: []tls.Certificate{ca.until(t, time.Now().Add(-time.Minute))}}), nil, ""},
 		"all bounds":                 {strict, serveHTTP(t, bound(t, *strict, complete), plainly), nil, ""},
 
 		"not the bounds":         {strict, served(serverConfig(t)), nil, "not bound as this Binder says"},

@@ -27,7 +27,7 @@ type Event struct {
 type Kind uint8
 
 // Each ticket that a client offers in a version that has them is Opened or one of
-// the four after it, and TLS 1.3 may offer several. Most that are Opened are
+// the five after it, and TLS 1.3 may offer several. Most that are Opened are
 // resumed, but crypto/tls has the last word: it takes none that is older than seven
 // days, or whose client certificate is no longer good. A handshake is counted when
 // the server has done its part; not every client finishes.
@@ -36,13 +36,14 @@ const (
 	Opened                    // a ticket was opened
 	NoKey                     // no key of the ring opens it: dropped, foreign or forged
 	TooLarge                  // above 4 KiB, or 16 with client certificates, and not tried
-	TooOld                    // above MaxSessionAge, or its age is unknown
+	TooOld                    // above MaxSessionAge
+	NoAge                     // of unknown age: of a server without MaxSessionAge
 	Elsewhere                 // issued for another server name or other certificates
 	Full                      // a full handshake
 	Resumed                   // a resumed one
 )
 
-var kindNames = [...]string{"none", "issued", "opened", "no_key", "too_large", "too_old", "elsewhere", "full", "resumed"}
+var kindNames = [...]string{"none", "issued", "opened", "no_key", "too_large", "too_old", "no_age", "elsewhere", "full", "resumed"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

@@ -118,13 +118,21 @@ func TestEventsOfOthers(t *testing.T) {
 	if got := events.take(); !maps.Equal(got, want) {
 		t.Errorf("events of a ticket without a mark: %v, want %v", got, want)
 	}
+	base := serverConfig(t)
+	base.NextProtos = []string{}
+	aged := serve(t, bound(t, Binder{Source: keyring.Static(ring), MaxSessionAge: time.Hour, Observe: events.observe}, base))
+	resumes(t, "a ticket without an age", serve(t, Config(serverConfig(t), keyring.Static(ring))), c, true)
+	resumes(t, "a ticket without an age, where that counts", aged, c, false)
+	if got := events.take(); got["no_age none of no age"] != 1 || got["full none of no age"] != 1 {
+		t.Errorf("events of a ticket without an age: %v", got)
+	}
 	if s, err := bound(t, b, nil).UnwrapSession(make([]byte, maxTicket+1), tls.ConnectionState{Version: tls.VersionTLS13}); s != nil || err != nil {
 		t.Errorf("a large ticket: %v, %v, want nil, nil", s, err)
 	}
 	if got := events.take(); !maps.Equal(got, map[string]int{"too_large none of no age": 1}) {
 		t.Errorf("events of a large ticket: %v", got)
 	}
-	base := serverConfig(t)
+	base = serverConfig(t)
 	base.SessionTicketsDisabled = true
 	resumes(t, "where tickets are disabled", serve(t, bound(t, b, base)), c, false)
 	resumes(t, "where they are for some names", serve(t, bound(t, b, &tls.Config{GetConfigForClient: always(base)})), c, false)

@@ -60,19 +60,22 @@ func Example() {
 // that resumes looks at no certificate, so a ticket for one name must not open
 // under another, where other people may be let in.
 func ExampleBinder() {
-	src := keyring.Static(keyring.DefaultPolicy.First(1, 1, time.Now()))
+	rot := keyring.Static(keyring.DefaultPolicy.First(1, 1, time.Now()))
 
-	// Only the certificate is borrowed from a test server.
+	// Only the certificates are borrowed from a test server.
 	certified := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certified.Close()
+	certs := certified.TLS.Certificates
+
+	protocols := []string{"h2", "http/1.1"} // http.Server adds them to base alone
 	sites := map[string]*tls.Config{
-		"www.example.com":   {Certificates: certified.TLS.Certificates},
-		"admin.example.com": {Certificates: certified.TLS.Certificates},
+		"www.example.com":   {Certificates: certs, NextProtos: protocols},
+		"admin.example.com": {Certificates: certs, NextProtos: protocols}, // and ClientAuth and ClientCAs, perhaps
 	}
 	base := &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		return sites[strings.ToLower(hello.ServerName)], nil // bound as well, each time
+		return sites[strings.ToLower(hello.ServerName)], nil // nil is base itself
 	}}
-	binder := tlsbind.Binder{Source: src, PerName: true}
+	binder := tlsbind.Binder{Source: rot, PerName: true}
 	bound, err := binder.Config(base)
 	if err != nil {
 		log.Fatal(err)
@@ -114,28 +117,33 @@ func (o oneFor) Get(string) (*tls.ClientSessionState, bool)  { return o.ClientSe
 func (o oneFor) Put(_ string, state *tls.ClientSessionState) { o.ClientSessionCache.Put("", state) }
 
 // A server is bound last, when it is complete, and before it starts. Whether that
-// worked shows only at a second server, or by a Check.
+// was done shows only at a second server, or by a Check.
 func ExampleBinder_Check() {
-	src := keyring.Static(keyring.DefaultPolicy.First(1, 1, time.Now()))
-	binder := tlsbind.Binder{Source: src}
+	rot := keyring.Static(keyring.DefaultPolicy.First(1, 1, time.Now()))
 
-	late := httptest.NewTLSServer(http.NotFoundHandler())
-	defer late.Close()
-	bound, err := binder.Config(late.TLS)
+	// Only the certificate is borrowed from a test server.
+	certified := httptest.NewTLSServer(http.NotFoundHandler())
+	defer certified.Close()
+	base := &tls.Config{Certificates: certified.TLS.Certificates}
+
+	binder := tlsbind.Binder{Source: rot}
+	bound, err := binder.Config(base)
 	if err != nil {
 		log.Fatal(err)
 	}
-	late.TLS = bound // the server has started, and uses what it had then
+	for _, config := range []*tls.Config{base, bound} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			log.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.NotFoundHandler(), TLSConfig: config}
+		defer srv.Close()
+		go srv.ServeTLS(ln, "", "")
 
-	good := httptest.NewUnstartedServer(http.NotFoundHandler())
-	defer good.Close()
-	good.TLS = bound
-	good.StartTLS()
-
-	for _, srv := range []*httptest.Server{late, good} {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		err := binder.Check(ctx, func(ctx context.Context, c *tls.Config) (io.Closer, error) {
-			return (&tls.Dialer{Config: c}).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+		err = binder.Check(ctx, func(ctx context.Context, c *tls.Config) (io.Closer, error) {
+			c.ServerName = "www.example.com"
+			return (&tls.Dialer{Config: c}).DialContext(ctx, "tcp", ln.Addr().String())
 		})
 		cancel()
 		fmt.Println("resumes with the ring's keys:", err == nil)

@@ -84,13 +84,19 @@ func newAuthority() *authority {
 // issue returns a certificate that is good for a server and for a client.
 func (a *authority) issue(t testing.TB, extra ...pkix.Extension) tls.Certificate {
 	t.Helper()
+	return a.until(t, time.Now().Add(time.Hour), extra...)
+}
+
+// until returns one that expires at an instant.
+func (a *authority) until(t testing.TB, end time.Time, extra ...pkix.Extension) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"}, DNSNames: []string{"example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		ExtraExtensions: extra,
 	}

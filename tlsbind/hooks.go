@@ -121,7 +121,10 @@ func (h *hooks) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionState
 	case m.place != h.place(cs):
 		h.tell(Elsewhere, cs)
 		return nil, nil
-	case h.maxAge > 0 && (m.began.IsZero() || h.now().Sub(m.began).Abs() >= h.maxAge):
+	case h.maxAge > 0 && m.began.IsZero():
+		h.tell(NoAge, cs)
+		return nil, nil
+	case h.maxAge > 0 && h.now().Sub(m.began).Abs() >= h.maxAge:
 		h.tell(TooOld, cs)
 		return nil, nil
 	}

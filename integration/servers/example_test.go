@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -71,9 +72,14 @@ func Example_http3() {
 			log.Fatal(err)
 		}
 		defer conn.Close()
+		binder := tlsbind.Binder{Source: rot}
+		bound, err := binder.Config(base)
+		if err != nil {
+			log.Fatal(err)
+		}
 		srv := &http3.Server{
 			Handler:    http.NotFoundHandler(),
-			TLSConfig:  tlsbind.Config(base, rot),
+			TLSConfig:  bound,
 			QUICConfig: &quic.Config{}, // offers no early data
 		}
 		token := quic.TokenGeneratorKey(rot.Ring().Derive("quic token"))
@@ -84,6 +90,17 @@ func Example_http3() {
 			log.Fatal(err)
 		}
 		go srv.ServeListener(ln)
+
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = binder.Check(ctx, func(ctx context.Context, c *tls.Config) (io.Closer, error) {
+			c.ServerName, c.NextProtos = name, []string{"h3"}
+			conn, err := quic.DialAddr(ctx, ln.Addr().String(), c, nil)
+			return quicConn{conn}, err
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
 		defer transport.Close()
 		defer srv.Close()
 
@@ -100,3 +117,8 @@ func Example_http3() {
 	// resumed: false
 	// resumed: true
 }
+
+// quicConn makes a connection of QUIC an io.Closer.
+type quicConn struct{ *quic.Conn }
+
+func (c quicConn) Close() error { return c.CloseWithError(0, "") }

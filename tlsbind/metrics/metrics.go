@@ -22,7 +22,7 @@ var (
 	versions = [...]string{"other", "1.2", "1.3"}
 	roles    = [...]string{"unknown", "active", "retired", "staged"} // as keyring.Role
 	modes    = [...]string{"full", "resumed"}                        // from tlsbind.Full on
-	reasons  = [...]string{"no_key", "too_large", "too_old", "elsewhere"}
+	reasons  = [...]string{"no_key", "too_large", "too_old", "no_age", "elsewhere"}
 )
 
 // ages are from seconds to the week that no ticket outlives.
@@ -101,7 +101,7 @@ func (m *Metrics) Observe(e tlsbind.Event) {
 		if e.Age >= 0 {
 			m.age[role].Observe(e.Age.Seconds())
 		}
-	case tlsbind.NoKey, tlsbind.TooLarge, tlsbind.TooOld, tlsbind.Elsewhere:
+	case tlsbind.NoKey, tlsbind.TooLarge, tlsbind.TooOld, tlsbind.NoAge, tlsbind.Elsewhere:
 		m.missed[v][e.Kind-tlsbind.NoKey].Inc()
 	case tlsbind.Full, tlsbind.Resumed:
 		m.handshakes[v][e.Kind-tlsbind.Full].Inc()
