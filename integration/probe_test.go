@@ -202,7 +202,7 @@ func TestProbeSteersNoTerminal(t *testing.T) {
 	at := handshakes(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, tls.Server(c, config)) })
 	for _, format := range []string{"table", "json"} {
 		out, bad, code := stekring(t, "probe", "-o", format, "--ca", file, "--servername", "localhost", at)
-		if code != 4 || !strings.Contains(out, "[2J") || strings.Contains(out+bad, "\x1b") || strings.Contains(out, `\u001b`) {
+		if code != 4 || !strings.Contains(out, "[2J") || !strings.Contains(bad, "[2J") || strings.Contains(out+bad, "\x1b") || strings.Contains(out, `\u001b`) {
 			t.Errorf("stekring probe -o %s: exit %d, want 4 and the name without what steers\n%q\n%q", format, code, out, bad)
 		}
 	}

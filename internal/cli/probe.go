@@ -110,7 +110,7 @@ func probeTable(out io.Writer, r probe.Report) error {
 		if v.Counts {
 			matrix(w, r.Hosts, v)
 		} else {
-			fmt.Fprintf(w, "TLS %s does not count, as no host gives a ticket\n", v.TLS)
+			fmt.Fprintf(w, "TLS %s does not count, as %s\n", v.TLS, ticketless(v, ""))
 		}
 		reasons(w, len(r.Hosts), v)
 		fmt.Fprintln(w)
@@ -161,8 +161,17 @@ func verdict(r probe.Report) string {
 		if v.Counts {
 			said = append(said, fmt.Sprintf("%d of %d pairs resume with TLS %s", v.Resumed(), len(v.Pairs), v.TLS))
 		} else {
-			said = append(said, "no host gives a ticket with TLS "+v.TLS)
+			said = append(said, ticketless(v, " with TLS "+v.TLS))
 		}
 	}
 	return strings.Join(said, "; ")
+}
+
+// ticketless blames the hosts only for what they did: a probe that got nowhere
+// knows nothing of their tickets.
+func ticketless(v probe.Version, with string) string {
+	if reason := v.Trouble(); reason != "" {
+		return "no ticket came" + with + ": " + reason
+	}
+	return "no host gives a ticket" + with
 }

@@ -34,14 +34,14 @@ func (p *Probe) ticket(ctx context.Context, from host, version uint16) (*tls.Cli
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	var cache resume.Cache
-	conn, t := p.shake(ctx, from, version, &cache)
+	conn, asked, t := p.shake(ctx, from, version, &cache)
 	if t != nil {
 		return nil, nil, t
 	}
 	defer conn.Close()
 	ticket, err := cache.Await(ctx, conn)
 	if err != nil {
-		return nil, nil, p.ticketless(err, from)
+		return nil, nil, p.ticketless(err, from, asked)
 	}
 	return ticket, conn.ConnectionState().PeerCertificates[0], nil
 }
@@ -50,7 +50,7 @@ func (p *Probe) ticket(ctx context.Context, from host, version uint16) (*tls.Cli
 func (p *Probe) offer(ctx context.Context, ticket *tls.ClientSessionState, to host, version uint16) (taken bool, reason string) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	conn, t := p.shake(ctx, to, version, &resume.Cache{Offer: ticket})
+	conn, _, t := p.shake(ctx, to, version, &resume.Cache{Offer: ticket})
 	if t != nil {
 		return false, t.String()
 	}
@@ -61,17 +61,16 @@ func (p *Probe) offer(ctx context.Context, ticket *tls.ClientSessionState, to ho
 	return false, full
 }
 
-// shake connects and shakes hands.
-func (p *Probe) shake(ctx context.Context, h host, version uint16, cache *resume.Cache) (*tls.Conn, *trouble) {
+// shake connects and shakes hands, and reports whether it was asked for a certificate.
+func (p *Probe) shake(ctx context.Context, h host, version uint16, cache *resume.Cache) (conn *tls.Conn, asked bool, t *trouble) {
 	if h.err != nil {
-		return nil, &trouble{unreachable, h, brief(h.err)}
+		return nil, false, &trouble{unreachable, h, brief(h.err)}
 	}
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", h.address)
 	if err != nil {
-		return nil, &trouble{unreachable, h, p.explain(err)}
+		return nil, false, &trouble{unreachable, h, p.explain(err)}
 	}
-	asked := false
-	conn := tls.Client(raw, &tls.Config{
+	conn = tls.Client(raw, &tls.Config{
 		ServerName: h.name, RootCAs: p.Roots, MinVersion: version, MaxVersion: version,
 		NextProtos: []string{"h2", "http/1.1"}, ClientSessionCache: cache,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -82,9 +81,9 @@ func (p *Probe) shake(ctx context.Context, h host, version uint16, cache *resume
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		if asked { // the alert may be the same as for a version that is not spoken
-			return nil, &trouble{unreachable, h, "wants a client certificate, and probe has none"}
+			return nil, true, &trouble{unreachable, h, mutual}
 		}
-		return nil, p.broken(err, h, version, cache.Offer != nil)
+		return nil, false, p.broken(err, h, version, cache.Offer != nil)
 	}
-	return conn, nil
+	return conn, asked, nil
 }

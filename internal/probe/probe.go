@@ -59,6 +59,17 @@ func (v Version) Resumed() (n int) {
 	return n
 }
 
+// Trouble returns, if the version does not count, the first reason that is neither
+// that a host gives no ticket nor that it does not speak the version, or "".
+func (v Version) Trouble() string {
+	for _, p := range v.Pairs {
+		if p.Reason != noTicket && !strings.HasPrefix(p.Reason, unspoken) {
+			return p.Reason
+		}
+	}
+	return ""
+}
+
 // Run probes every pair in every version. It fails only if ctx ends.
 func (p *Probe) Run(ctx context.Context) (Report, error) {
 	hosts := p.resolve(ctx)

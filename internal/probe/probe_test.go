@@ -44,6 +44,7 @@ const (
 	unknownCA = `certificate: 1: x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure" ` +
 		`while trying to verify candidate authority certificate "stekring, for one run"); give its CA with --ca`
 	otherName = "certificate: 1: x509: certificate is valid for " + siteName + ", not elsewhere; give the name that it is for with --servername | does not count"
+	certless  = "unreachable: 1: wants a client certificate, and probe has none | does not count"
 	closed    = "unreachable: 2: connect: connection refused"
 	hungUp    = "unreachable: 2: hung up in the handshake"
 	noTLS     = "unreachable: 2: tls: first record does not look like a TLS handshake"
@@ -81,8 +82,9 @@ func TestReasons(t *testing.T) {
 		{"another name", func(s *site) []string { s.probe.ServerName = "elsewhere"; return s.serve(s.config("k")) },
 			otherName, otherName, false},
 		{"a certificate is asked for", func(s *site) []string { return s.serve(s.mutual()) },
-			"unreachable: 1: wants a client certificate, and probe has none | does not count",
-			"unreachable: 1: remote error: tls: certificate required | does not count", false},
+			certless, certless, false},
+		{"a certificate is asked for, and a lack of it is a bad one", func(s *site) []string { return s.serve(s.mutualBad()) },
+			certless, certless, false},
 		{"a closed port", func(s *site) []string { return append(s.serve(s.config("k")), s.closed()) },
 			"resumed | " + closed + " | " + closed + " | " + closed, "resumed | " + closed + " | " + closed + " | " + closed, false},
 		{"hangs up", func(s *site) []string { return append(s.serve(s.config("k")), s.listen(hello)) },
@@ -172,6 +174,28 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestTrouble is what a version that does not count is said to suffer from.
+func TestTrouble(t *testing.T) {
+	const bad, unknown = "no ticket: a.test:443: tls: bad ticket", "certificate: b.test:443: not trusted"
+	for _, row := range []struct {
+		reasons []string
+		want    string
+	}{
+		{[]string{"no ticket", "no ticket"}, ""},
+		{[]string{"no TLS 1.2", "no TLS 1.2: a.test:443: handshake failure", "no ticket"}, ""},
+		{[]string{"no ticket", bad}, bad},
+		{[]string{"no ticket", "no TLS 1.3", unknown, bad}, unknown},
+	} {
+		var v Version
+		for _, reason := range row.reasons {
+			v.Pairs = append(v.Pairs, Pair{Reason: reason})
+		}
+		if got := v.Trouble(); got != row.want {
+			t.Errorf("Trouble(%q) = %q, want %q", row.reasons, got, row.want)
+		}
+	}
+}
+
 func TestEachIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3*atOnce + 1
@@ -203,7 +227,7 @@ func TestEachIsBounded(t *testing.T) {
 // TestBadTicket is one that crypto/tls refuses, of which no server here has any.
 func TestBadTicket(t *testing.T) {
 	err := fmt.Errorf("%w: %w", resume.ErrNoTicket, errors.New("tls: bad ticket"))
-	if got, want := new(Probe).ticketless(err, host{label: "a.test:443"}).String(), "no ticket: a.test:443: tls: bad ticket"; got != want {
+	if got, want := new(Probe).ticketless(err, host{label: "a.test:443"}, false).String(), "no ticket: a.test:443: tls: bad ticket"; got != want {
 		t.Errorf("ticketless(%v) = %q, want %q", err, got, want)
 	}
 }

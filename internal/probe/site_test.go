@@ -85,6 +85,14 @@ func (s *site) mutual() *tls.Config {
 	return s.changed(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert })
 }
 
+// mutualBad has another alert for who has no certificate, as some servers do.
+func (s *site) mutualBad() *tls.Config {
+	return s.changed(func(c *tls.Config) {
+		c.ClientAuth = tls.RequestClientCert
+		c.VerifyConnection = func(tls.ConnectionState) error { return errors.New("no certificate") }
+	})
+}
+
 func (s *site) named(name string) *tls.Config {
 	return s.changed(func(c *tls.Config) { c.Certificates = []tls.Certificate{s.certify(name)} })
 }

@@ -13,15 +13,19 @@ import (
 	"github.com/stekring/stekring/internal/resume"
 )
 
-// The words that a reason begins with; one more is "no TLS" and a version.
+// The words that a reason begins with.
 const (
 	resumed     = "resumed"
 	full        = "full handshake" // no notice was taken of the ticket
 	noTicket    = "no ticket"      // none came in time
+	unspoken    = "no TLS "        // and the version
 	unreachable = "unreachable"    // no handshake comes to pass, not even a full one
 	certificate = "certificate"    // it is not trusted
 	failed      = "failed"         // the handshake broke that offered the ticket
 )
+
+// mutual is the detail of a host that takes no client without a certificate.
+const mutual = "wants a client certificate, and probe has none"
 
 // trouble is what is wrong with a host.
 type trouble struct {
@@ -55,9 +59,11 @@ func (p *Probe) broken(err error, h host, version uint16, offered bool) *trouble
 
 // ticketless is a handshake after which no ticket came. In TLS 1.3 a client
 // learns only then that the server did not agree to it.
-func (p *Probe) ticketless(err error, h host) *trouble {
+func (p *Probe) ticketless(err error, h host, asked bool) *trouble {
 	var op *net.OpError
 	switch {
+	case errors.As(err, &op) && op.Op == remote && asked: // servers differ in the alert
+		return &trouble{unreachable, h, mutual}
 	case errors.As(err, &op) && op.Op == remote:
 		return &trouble{unreachable, h, p.explain(op)}
 	case op != nil, err == resume.ErrNoTicket:
