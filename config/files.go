@@ -17,11 +17,19 @@ import (
 
 const maxPassword = 4 << 10
 
+// tls13 is a peer that takes every kind of key that TLS 1.3 can sign with.
+var tls13 = &tls.ClientHelloInfo{
+	SupportedVersions: []uint16{tls.VersionTLS13},
+	SignatureSchemes: []tls.SignatureScheme{
+		tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.ECDSAWithP521AndSHA512, tls.PSSWithSHA256, tls.Ed25519,
+	},
+}
+
 // CheckFiles reads every file that c names and reports, as an [*Error], those
 // that are of no use. Files can change afterwards, so that whoever uses them has
 // to expect errors all the same. A certificate that has expired, or is of the
 // future, is a warning: the clock may be wrong, and other sites are not to
-// suffer for one.
+// suffer for one. So is one whose key TLS 1.3 cannot use.
 func (c *Config) CheckFiles() error {
 	e := &Error{}
 	check := func(field, file string, use func(string) error) {
@@ -37,10 +45,14 @@ func (c *Config) CheckFiles() error {
 	check("etcd.password_file", c.Etcd.PasswordFile, checkPassword)
 	pair := func(field, certFile, keyFile string) {
 		check(field, certFile, func(string) error {
-			leaf, err := readPair(certFile, keyFile)
+			cert, err := readPair(certFile, keyFile)
 			if err != nil {
 				return err
 			}
+			if err := tls13.SupportsCertificate(cert); err != nil {
+				c.warn("%s: %q: TLS 1.3 cannot use it: %s; get one for another key, such as ECDSA P-256", field, certFile, cause(err))
+			}
+			leaf := cert.Leaf
 			switch now := time.Now(); {
 			case now.After(leaf.NotAfter):
 				c.warn("%s: %q: expired %s; renew it", field, certFile, leaf.NotAfter.UTC().Format(time.RFC3339))
@@ -88,8 +100,8 @@ func (c *Config) warn(format string, a ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, a...))
 }
 
-// readPair returns the certificate of a pair of files that belong together.
-func readPair(certFile, keyFile string) (*x509.Certificate, error) {
+// readPair reads a pair of files that belong together.
+func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, err := ReadFile(certFile, maxFile)
 	if err != nil {
 		return nil, err
@@ -102,7 +114,7 @@ func readPair(certFile, keyFile string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("with key %s: %w", strconv.Quote(keyFile), err)
 	}
-	return pair.Leaf, nil
+	return &pair, nil
 }
 
 // ReadFile reads a regular file of at most so many bytes. It refuses what would
@@ -143,5 +155,5 @@ func cause(err error) string {
 	if errors.As(err, &path) {
 		return path.Err.Error()
 	}
-	return strings.TrimPrefix(err.Error(), "seal: ")
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "seal: "), "tls: ")
 }

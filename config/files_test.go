@@ -2,11 +2,15 @@ package config
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -23,8 +27,14 @@ func certificate(t *testing.T, from, to time.Duration) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return signed(t, private, from, to)
+}
+
+// signed returns a certificate that a key has signed for itself, and the key.
+func signed(t *testing.T, private crypto.Signer, from, to time.Duration) (cert, key []byte) {
+	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to)}
-	cert, err = x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,4 +100,36 @@ func TestCheckFiles(t *testing.T) {
 
 	c = &Config{Etcd: Etcd{PasswordFile: file("password", bytes.Repeat([]byte("a"), maxPassword+1))}, Seal: Seal{KEKFile: os.DevNull}}
 	match(t, problems(t, c.CheckFiles()), []string{"must be a regular file", "must be at most 4096 bytes"})
+}
+
+// TestCheckFilesKnowsKeys has a certificate for each kind of key.
+func TestCheckFilesKnowsKeys(t *testing.T) {
+	key := func(k crypto.Signer, err error) crypto.Signer {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	for _, c := range []struct {
+		name, warning string
+		key           crypto.Signer
+	}{
+		{"P-224", ": TLS 1.3 cannot use it: unsupported certificate curve (P-224); get one for another key, such as ECDSA P-256", key(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))},
+		{"P-256", "", key(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))},
+		{"P-384", "", key(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))},
+		{"P-521", "", key(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))},
+		{"RSA", "", key(rsa.GenerateKey(rand.Reader, 2048))},
+		{"Ed25519", "", key(edwards, err)},
+	} {
+		cert, private := signed(t, c.key, -time.Hour, time.Hour)
+		l := Listener{CertFile: file(t, cert), KeyFile: file(t, private)}
+		t.Log(c.name)
+		warning := c.warning
+		if warning != "" {
+			warning = fmt.Sprintf("listeners[0].cert_file: %q", l.CertFile) + warning
+		}
+		checks(t, &Config{Listeners: []Listener{l}}, "", warning)
+	}
 }

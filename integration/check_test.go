@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -101,10 +102,39 @@ func TestCheckAfterReload(t *testing.T) {
 	if l := p.hear(notResuming, 1); l.Level != "error" || l.Address != p.hear("serving TLS", 2).Address {
 		t.Errorf("logged %+v, want an error of the new listener", l)
 	}
+	if n, _ := p.gauge("listeners_failing"); n != 1 {
+		t.Errorf("%v listeners fail, want the new one", n)
+	}
 	if code, body := p.get("/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz after a reload: %d %s, want 200", code, body)
 	}
 	t.Logf("exited %.2fs after TERM", p.terminate().Seconds())
+}
+
+// TestCheckAfterRenewal replaces the certificate of a node that is ready by one of
+// no use, which it takes, and that by a good one.
+func TestCheckAfterRenewal(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nobody)
+	p := s.run("a")
+	p.ready()
+	s.spoil(s.certFile, s.keyFile)
+	eventually(t, "the next connections have it checked", func() bool {
+		if c, err := tls.Dial("tcp", p.tlsAddress(), &tls.Config{InsecureSkipVerify: true}); err == nil {
+			_ = c.Close()
+		}
+		return len(p.said(notResuming)) > 0
+	})
+	if n, _ := p.gauge("listeners_failing"); n != 1 {
+		t.Errorf("%v listeners fail, want 1", n)
+	}
+	if code, body := p.get("/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz after a renewal: %d %s, want 200", code, body)
+	}
+
+	s.certify()
+	p.hear("listener resumes", 1)
+	eventually(t, "no listener fails", func() bool { n, ok := p.gauge("listeners_failing"); return ok && n == 0 })
 }
 
 // TestCheckNeedsTickets has nothing to check where there are none.

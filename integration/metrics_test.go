@@ -207,8 +207,8 @@ func TestMetricsPage(t *testing.T) {
 		}
 	}
 	alerts := blocks(page, "yml")
-	if len(alerts) != 1 || yaml.Unmarshal([]byte(alerts[0]), &rules) != nil || len(rules.Groups) != 1 || len(rules.Groups[0].Rules) != 4 {
-		t.Fatalf("the rules are %+v, want four in one group", rules)
+	if len(alerts) != 1 || yaml.Unmarshal([]byte(alerts[0]), &rules) != nil || len(rules.Groups) != 1 || len(rules.Groups[0].Rules) != 6 {
+		t.Fatalf("the rules are %+v, want six in one group", rules)
 	}
 	for _, r := range rules.Groups[0].Rules {
 		metrics := regexp.MustCompile(`stekring_\w+`).FindAllString(r.Expr, -1)

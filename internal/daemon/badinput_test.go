@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func serveAdmin(t *testing.T, change ...func(*http.Server)) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := admin(rot, ln.Addr().String(), exposition(metrics.New(rot), "test", "test"), func() []string { return nil }, zap.NewNop())
+	srv := admin(rot, ln.Addr().String(), exposition(metrics.New(rot), "test", "test", new(atomic.Int64)), func() []string { return nil }, zap.NewNop())
 	for _, f := range change {
 		f(srv)
 	}

@@ -45,23 +45,24 @@ func (f *front) unready() (why []string) {
 	return why
 }
 
-// prove checks the listener, and again whenever it serves something else, until
+// prove checks a listener, and again whenever it serves something else, until
 // ctx ends.
-func (l *listener) prove(ctx context.Context, log *zap.Logger) {
-	for l.pass(ctx, log.With(zap.String("address", l.address))) {
+func (f *front) prove(ctx context.Context, l *listener) {
+	for f.pass(ctx, l) {
 		select {
 		case <-l.replaced:
+		case <-l.content.Load().cert.renewed:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// pass checks the listener until it resumes, or returns false when ctx ends. Once
+// pass checks a listener until it resumes, or returns false when ctx ends. Once
 // it has resumed it is in trouble no more: a file that goes wrong must not take
 // nodes out of the load balancer.
-func (l *listener) pass(ctx context.Context, log *zap.Logger) bool {
-	said := map[string]bool{}
+func (f *front) pass(ctx context.Context, l *listener) bool {
+	log, said := f.log.With(zap.String("address", l.address)), map[string]bool{}
 	for wait := (jitter.Backoff{}); ; {
 		err := l.check(ctx)
 		switch {
@@ -73,6 +74,10 @@ func (l *listener) pass(ctx context.Context, log *zap.Logger) bool {
 				log.Info("listener resumes")
 			}
 			return true
+		}
+		if len(said) == 0 {
+			f.failing.Add(1)
+			defer f.failing.Add(-1) // it resumes, or is no more
 		}
 		why := brief(err)
 		if old := l.trouble.Load(); old != nil {

@@ -92,11 +92,15 @@ func TestCheckFails(t *testing.T) {
 		why := f.unready()
 		return len(why) == 1 && strings.HasPrefix(why[0], "listener "+served.address+": server name a.test: ") && strings.Contains(why[0], "no key of the ring")
 	})
+	if got := f.failing.Load(); got != 1 {
+		t.Errorf("%d listeners fail, want 1", got)
+	}
 	first := served.trouble.Load()
 	eventually(t, "it tries again", func() bool { return served.trouble.Load() != first })
 	served.content.Load().bound.Store(nil) // so that it is bound anew, and to its own
 	eventually(t, "the node is ready", func() bool { return len(f.unready()) == 0 })
 	eventually(t, "it says so", func() bool { return logs.FilterMessage("listener resumes").Len() == 1 })
+	eventually(t, "no listener fails", func() bool { return f.failing.Load() == 0 })
 	if got := errors(); len(got) != 1 || got[0].Level != zap.ErrorLevel || got[0].ContextMap()["address"] != served.address {
 		t.Errorf("logged %v, want one error of %s", got, served.address)
 	}
@@ -106,6 +110,13 @@ func TestCheckFails(t *testing.T) {
 	if why := f.unready(); why != nil {
 		t.Errorf("a node that was ready waits for %q", why)
 	}
+	if got := f.failing.Load(); got != 1 {
+		t.Errorf("%d listeners fail, want 1", got)
+	}
+	if err := f.apply(nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "one that is gone does not count", func() bool { return f.failing.Load() == 0 })
 }
 
 // TestRemovedListenerIsWaitedForNoMore takes away one that cannot pass.

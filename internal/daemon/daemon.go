@@ -94,7 +94,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		if err != nil {
 			return fmt.Errorf("daemon: http.address: %w; choose another, or \"\" for none", err)
 		}
-		srv := admin(rot, cfg.HTTP.Address, exposition(m, cfg.Ring, o.Build), func() []string {
+		srv := admin(rot, cfg.HTTP.Address, exposition(m, cfg.Ring, o.Build, &f.failing), func() []string {
 			if !serving.Load() {
 				return []string{"starting or stopping"}
 			}

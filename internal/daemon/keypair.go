@@ -17,6 +17,7 @@ type keypair struct {
 	certFile, keyFile string
 	log               *zap.Logger
 	cert              atomic.Pointer[tls.Certificate]
+	renewed           chan struct{} // has one when cert is another
 
 	mu     sync.Mutex   // held by the one that looks at the files
 	stamps [2]time.Time // of the files that cert was read from
@@ -26,7 +27,7 @@ type keypair struct {
 
 // loadKeypair reads the files for the first time.
 func loadKeypair(certFile, keyFile string, log *zap.Logger) (*keypair, error) {
-	k := &keypair{certFile: certFile, keyFile: keyFile, log: log}
+	k := &keypair{certFile: certFile, keyFile: keyFile, log: log, renewed: make(chan struct{}, 1)}
 	k.stamps = k.stat() // before they are read: what changes in between is read again
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -73,5 +74,9 @@ func (k *keypair) reload(stamps [2]time.Time) {
 	}
 	k.stamps, k.broken = stamps, ""
 	k.cert.Store(&cert)
+	select {
+	case k.renewed <- struct{}{}:
+	default: // a handshake waits for nobody
+	}
 	k.log.Info("certificate reloaded", zap.String("cert_file", k.certFile))
 }

@@ -24,7 +24,8 @@ type front struct {
 	tickets config.Tickets
 	observe func(tlsbind.Event)
 	log     *zap.Logger
-	failed  chan error // a listener that ended by itself
+	failed  chan error   // a listener that ended by itself
+	failing atomic.Int64 // listeners whose last check failed
 
 	listeners map[string]*listener // by configured address
 	first     []*listener          // those of the start
@@ -115,7 +116,7 @@ func (f *front) serve(address string, ln net.Listener, c *content) {
 	ctx, l.end = context.WithCancel(context.Background()) // it ends with the listener
 	if f.tickets.Enabled {
 		l.trouble.Store(&unchecked)
-		f.serving.Go(func() { l.prove(ctx, f.log) })
+		f.serving.Go(func() { f.prove(ctx, l) })
 	}
 }
 
