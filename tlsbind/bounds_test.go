@@ -111,7 +111,6 @@ func TestBoundIsElsewhere(t *testing.T) {
 func TestBoundsBelowABareBase(t *testing.T) {
 	src := keyring.Static(fresh())
 	site := serverConfig(t)
-	site.NextProtos = []string{}
 	certFile, keyFile := files(t, site.Certificates[0])
 	base := &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if hello.ServerName == "example.com" {

@@ -20,10 +20,10 @@ import (
 //
 // dial connects and shakes hands with the configuration that it is given, in
 // which it may set what the server needs, such as NextProtos, Certificates or
-// MaxVersion, and ServerName if that decides which configuration is used. Check does not look at the server's certificate: it
-// is for one's own server, over a network that one trusts. It closes what dial
-// returns, and if that is a net.Conn reads from it, as tickets of TLS 1.3 come
-// after the handshake. For TCP:
+// MaxVersion, and ServerName if that decides which configuration is used. Check
+// does not look at the server's certificate: it is for one's own server, over a
+// network that one trusts. It closes what dial returns, and if that is a net.Conn
+// reads from it, as tickets of TLS 1.3 come after the handshake. For TCP:
 //
 //	err := b.Check(ctx, func(ctx context.Context, c *tls.Config) (io.Closer, error) {
 //		c.ServerName = "www.example.com"

@@ -157,7 +157,11 @@ func (n *binding) bind(c *tls.Config) error {
 		c.SessionTicketsDisabled = true
 	}
 	h, err := n.hook(c)
-	if own := h != nil && n.MaxSessionAge > 0; user != nil || own {
+	own := h != nil && n.MaxSessionAge > 0
+	if own {
+		err = complete(c)
+	}
+	if user != nil || own {
 		still := c.Clone() // what is returned belongs to its server
 		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (inner *tls.Config, err error) {
 			if user != nil {
@@ -218,14 +222,21 @@ func (n *binding) hook(c *tls.Config) (*hooks, error) {
 		return nil, errors.New("tlsbind: PerChain without Certificates: a ticket is bound to those in the configuration; set them, or use PerName")
 	case n.PerChain && c.GetCertificate != nil:
 		return nil, errors.New("tlsbind: PerChain with GetCertificate: that chooses other certificates than those a ticket is bound to; set GetConfigForClient, or use PerName")
-	case n.MaxSessionAge > 0 && len(c.Certificates) == 0 && c.GetCertificate == nil:
-		return nil, errors.New("tlsbind: MaxSessionAge without a certificate: each connection gets a copy of this configuration alone; set Certificates or GetCertificate")
-	case n.MaxSessionAge > 0 && c.NextProtos == nil:
-		return nil, errors.New(`tlsbind: MaxSessionAge without NextProtos: each connection gets a copy of this configuration alone; set what the server speaks, such as "h2" and "http/1.1", or []string{} for none`)
 	}
 	h := newHooks(n, c)
 	h.into(c)
 	return h, nil
+}
+
+// complete reports whether a configuration can do without what servers add.
+func complete(c *tls.Config) error {
+	switch {
+	case len(c.Certificates) == 0 && c.GetCertificate == nil:
+		return errors.New("tlsbind: MaxSessionAge without a certificate: each connection gets a copy of this configuration alone; set Certificates or GetCertificate")
+	case c.NextProtos == nil:
+		return errors.New(`tlsbind: MaxSessionAge without NextProtos: each connection gets a copy of this configuration alone; set what the server speaks, such as "h2" and "http/1.1", or []string{} for none`)
+	}
+	return nil
 }
 
 var errNoSource = errors.New("tlsbind: no Source: it must say which keys to use; set Binder.Source")

@@ -80,7 +80,11 @@ func (f *front) pass(ctx context.Context, l *listener) bool {
 			defer f.failing.Add(-1) // it resumes, or is no more
 		}
 		why := brief(err)
-		if old := l.trouble.Load(); old != nil {
+		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+			// That says nothing of tickets. The address may come to this host
+			// only once it is ready, as with VRRP.
+			l.trouble.Store(nil)
+		} else if old := l.trouble.Load(); old != nil {
 			l.trouble.CompareAndSwap(old, &why) // unless it was removed meanwhile
 		}
 		if !said[why] {
@@ -154,7 +158,7 @@ func reachable(bound string) []string {
 func called(leaf *x509.Certificate) string {
 	for _, name := range leaf.DNSNames {
 		name = strings.TrimSuffix(strings.Replace(name, "*", "any", 1), ".")
-		if net.ParseIP(name) == nil && leaf.VerifyHostname(name) == nil {
+		if net.ParseIP(name) == nil && !strings.ContainsAny(name, "[%") && leaf.VerifyHostname(name) == nil {
 			return name
 		}
 	}

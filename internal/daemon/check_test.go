@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -137,6 +138,28 @@ func TestRemovedListenerIsWaitedForNoMore(t *testing.T) {
 	}
 }
 
+// TestUnreachableListenerIsNotWaitedFor has an address that is not this host's
+// yet, for which a closed port stands.
+func TestUnreachableListenerIsNotWaitedFor(t *testing.T) {
+	cert, key := pair(t, "a.test")
+	f := serve(t, config.Tickets{Enabled: true}, config.Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key})
+	l := &listener{address: "127.0.0.1:1"}
+	l.content.Store(f.listeners["127.0.0.1:0"].content.Load())
+	l.trouble.Store(&unchecked)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f.pass(ctx, l)
+	}()
+	eventually(t, "nobody waits for it", func() bool { return l.trouble.Load() == nil })
+	if got := f.failing.Load(); got != 1 {
+		t.Errorf("%d listeners fail, want 1", got)
+	}
+	cancel()
+	<-over
+}
+
 func TestReachable(t *testing.T) {
 	for bound, want := range map[string][]string{
 		"10.0.0.7:443":      {"10.0.0.7:443"},
@@ -160,6 +183,7 @@ func TestCalled(t *testing.T) {
 		{[]string{"a.test", "b.test"}, "a.test"},
 		{[]string{"*.c.test"}, "any.c.test"},
 		{[]string{"127.0.0.1", "b.test"}, "b.test"},
+		{[]string{"[::1]", "fe80::1%eth0", "b.test"}, "b.test"},
 		{nil, ""},
 		{[]string{"a.test.", "*.*.test", "b.test"}, "b.test"},
 	} {
