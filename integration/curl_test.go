@@ -14,17 +14,6 @@ import (
 	"testing"
 )
 
-// facts returns the lines of a page.
-func facts(page string) map[string]string {
-	m := map[string]string{}
-	for line := range strings.Lines(page) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			m[name] = value
-		}
-	}
-	return m
-}
-
 // TestCurlResumes has a curl walk between every two nodes. Its tickets end with
 // it, so the fleet turns while it waits at a gate: a plain server that is the next
 // of its URLs, and answers when the fleet has turned. Only the page is asked

@@ -70,13 +70,19 @@ func (s *site) pair(certFile, keyFile string) (cert tls.Certificate, ca []byte) 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	s.writePair(certFile, keyFile, cert.Certificate[0], cert.PrivateKey)
+	return cert, ca
+}
+
+// writePair writes a certificate and its key to files.
+func (s *site) writePair(certFile, keyFile string, der []byte, key any) {
+	s.t.Helper()
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}))
-	s.write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
-	return cert, ca
+	s.write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	s.write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
 func (s *site) write(file string, data []byte) {

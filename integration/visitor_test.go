@@ -79,13 +79,18 @@ func (v *visitor) try(address string, change ...func(*http.Request)) (visit, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	got := visit{tls: conn.ConnectionState(), body: string(body), page: map[string]string{}}
-	for l := range strings.Lines(got.body) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(l), "="); ok {
-			got.page[name] = value
+	return visit{tls: conn.ConnectionState(), body: string(body), page: facts(string(body))}, err
+}
+
+// facts returns the lines of a page.
+func facts(page string) map[string]string {
+	m := map[string]string{}
+	for line := range strings.Lines(page) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			m[name] = value
 		}
 	}
-	return got, err
+	return m
 }
 
 // resumes visits a node and checks whether it resumes, by the client's own word

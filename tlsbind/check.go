@@ -36,6 +36,7 @@ func (b *Binder) Check(ctx context.Context, dial func(context.Context, *tls.Conf
 	if b.Source == nil {
 		return errNoSource
 	}
+	n := newBinding(b)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var offer *tls.ClientSessionState
@@ -59,7 +60,7 @@ func (b *Binder) Check(ctx context.Context, dial func(context.Context, *tls.Conf
 		case state.DidResume != want:
 			return errors.New("tlsbind: check: the server did not resume with its own ticket, whose key is in the ring: something else decides; see GetConfigForClient and VerifyConnection")
 		}
-		if err := b.sealed(offer, state); err != nil {
+		if err := n.sealed(offer, state); err != nil {
 			return err
 		}
 	}
@@ -67,12 +68,11 @@ func (b *Binder) Check(ctx context.Context, dial func(context.Context, *tls.Conf
 }
 
 // sealed reports whether the ring has sealed what a client got.
-func (b *Binder) sealed(s *tls.ClientSessionState, cs tls.ConnectionState) error {
+func (n *binding) sealed(s *tls.ClientSessionState, cs tls.ConnectionState) error {
 	ticket, _, err := s.ResumptionState()
 	if err != nil {
 		return fmt.Errorf("tlsbind: check: %w", err)
 	}
-	n := newBinding(b)
 	for auth := range n.domains {
 		opened, _ := n.domains[auth].keys().config.DecryptTicket(ticket, cs)
 		if opened == nil {
@@ -80,11 +80,11 @@ func (b *Binder) sealed(s *tls.ClientSessionState, cs tls.ConnectionState) error
 		}
 		m := unmark(opened)
 		switch {
-		case opened.EarlyData && !b.EarlyData:
+		case opened.EarlyData && !n.EarlyData:
 			return errors.New("tlsbind: check: the server offers early data, which this Binder refuses: set Allow0RTT of its quic.Config to false, or Binder.EarlyData")
-		case b.NoTLS12 && beforeTLS13(cs),
-			(b.PerName || b.PerChain) != (m.place != [sha256.Size]byte{}),
-			b.MaxSessionAge > 0 && m.began.IsZero():
+		case n.NoTLS12 && beforeTLS13(cs),
+			(n.PerName || n.PerChain) != (m.place != [sha256.Size]byte{}),
+			n.MaxSessionAge > 0 && m.began.IsZero():
 			return errors.New("tlsbind: check: the server's ticket is not bound as this Binder says: it uses what another Binder's Config returned, or GetConfigForClient returns what is bound already")
 		}
 		return nil

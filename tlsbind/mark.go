@@ -49,9 +49,6 @@ func unmark(s *tls.SessionState) (m mark) {
 		m.key = string(b[copy(m.place[:], b):])
 		return true
 	})
-	if len(s.Extra) == 0 {
-		s.Extra = nil
-	}
 	return m
 }
 
