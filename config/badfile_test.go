@@ -159,9 +159,9 @@ func badKEKFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for f, want := range map[string]string{
-		kek("0644", 0o644):                  "mode 0644 lets others read it; chmod 600 it",
-		kek("0620", 0o620):                  "mode 0620 lets others read it",
-		link("to 0604", kek("0604", 0o604)): "mode 0604 lets others read it",
+		kek("0644", 0o644):                  "mode 0644 lets others read or change it; chmod 600 it",
+		kek("0620", 0o620):                  "mode 0620 lets others read or change it",
+		link("to 0604", kek("0604", 0o604)): "mode 0604 lets others read or change it",
 		dir:                                 "must be a regular file",
 		fifo:                                "must be a regular file",
 		link("to fifo", fifo):               "must be a regular file",

@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -215,4 +218,50 @@ func TestTerminatesWithoutEtcd(t *testing.T) {
 	etcd.Down()
 	eventually(t, "the outage shows", func() bool { return p.status().Problem != "" })
 	t.Logf("exited %.2fs after TERM", p.terminate().Seconds())
+}
+
+// TestStartsWithTheRing has a client come the moment a node serves that takes
+// its time to reach etcd. That the node has just started is nothing to notice.
+func TestStartsWithTheRing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, etcdtest.Start(t).Endpoint())
+	v := s.visitor()
+	v.resumes(s.fleet("a")[0], false)
+	s.endpoint = distant(t, s.endpoint)
+	if got := v.resumes(s.run("b"), true); got.page["local"] != "false" {
+		t.Errorf("b has just started:\n%s", got.body)
+	}
+}
+
+// distant returns an endpoint at which the etcd of another answers late at first.
+func distant(t *testing.T, endpoint string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { cancel(); _ = ln.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer client.Close()
+				time.Sleep(500 * time.Millisecond)
+				server, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
+				if err != nil {
+					return
+				}
+				defer server.Close()
+				defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })()
+				wg.Go(func() { _, _ = io.Copy(server, client) })
+				_, _ = io.Copy(client, server)
+			})
+		}
+	})
+	return "http://" + ln.Addr().String()
 }

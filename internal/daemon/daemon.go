@@ -25,8 +25,13 @@ import (
 	"github.com/stekring/stekring/tlsbind/metrics"
 )
 
-// drain is how long connections may finish after a stop.
-const drain = 3 * time.Second
+const (
+	// drain is how long connections may finish after a stop.
+	drain = 3 * time.Second
+	// startup is how long listeners wait for the fleet's ring, so that nobody
+	// meets a node that has just started and cannot open the fleet's tickets yet.
+	startup = 2 * time.Second
+)
 
 // devListener is what --dev serves if the file names nothing else.
 const devListener = "127.0.0.1:8443"
@@ -43,8 +48,9 @@ type Options struct {
 	Hangup <-chan os.Signal
 }
 
-// Run runs a node until ctx ends, then resigns, drains and returns nil within
-// five seconds. It serves TLS at once, with or without etcd.
+// Run runs a node until ctx ends, then drains, resigns and returns nil within
+// five seconds. It serves TLS once it has the ring, and without etcd after two
+// seconds.
 func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	log, asRead := o.Log, *cfg
 	for _, w := range cfg.Warnings {
@@ -106,13 +112,16 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		defer srv.Close()
 		log.Info("serving HTTP", zap.Stringer("address", ln.Addr()))
 	}
-	if err := f.start(cfg.Listeners); err != nil {
-		return err
-	}
 	rctx, stop := context.WithCancel(ctx)
 	wg.Go(func() { _ = rot.Run(rctx) })
 	defer wg.Wait()
 	defer stop()
+	wait, cancel := context.WithTimeout(ctx, startup)
+	_ = rot.Wait(wait)
+	cancel()
+	if err := f.start(cfg.Listeners); err != nil {
+		return err
+	}
 	defer f.close()
 	serving.Store(true)
 

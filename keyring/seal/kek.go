@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 )
 
@@ -59,7 +58,9 @@ func NewKEK() *KEK {
 func Plaintext() *KEK { return &KEK{open: true} }
 
 // LoadKEK reads a KEK file of at most 64 KiB and 32 keys. The file must be a
-// regular one that nobody but its owner can read; Windows has no such modes.
+// regular one that only its owner can read or write. Where that is another user
+// than this process's, the group may read it too: so Kubernetes and systemd hand
+// files over. Windows has no such modes.
 func LoadKEK(file string) (*KEK, error) {
 	// To open a FIFO is to wait for its writer, so look before.
 	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() {
@@ -76,8 +77,8 @@ func LoadKEK(file string) (*KEK, error) {
 		return nil, fmt.Errorf("seal: KEK file: %w", err)
 	case !st.Mode().IsRegular():
 		return nil, fmt.Errorf("seal: KEK file %s: not a regular file", file)
-	case st.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
-		return nil, fmt.Errorf("seal: KEK file %s: mode %04o lets others read it; chmod 600 it", file, st.Mode().Perm())
+	case st.Mode().Perm()&forbidden(st) != 0:
+		return nil, fmt.Errorf("seal: KEK file %s: mode %04o lets others read or change it; chmod 600 it", file, st.Mode().Perm())
 	case st.Size() > maxFile:
 		return nil, fmt.Errorf("seal: KEK file %s: %d bytes, must be at most %d", file, st.Size(), maxFile)
 	}

@@ -54,7 +54,7 @@ func TestLoadKEKModes(t *testing.T) {
 	}
 	for mode, want := range map[os.FileMode]string{
 		0o600: "", 0o400: "", 0o700: "",
-		0o644: "mode 0644 lets others read it; chmod 600 it", 0o640: "mode 0640", 0o604: "mode 0604",
+		0o644: "mode 0644 lets others read or change it; chmod 600 it", 0o640: "mode 0640", 0o604: "mode 0604",
 		0o620: "mode 0620", 0o602: "mode 0602", 0o610: "mode 0610", 0o601: "mode 0601", 0o777: "mode 0777",
 	} {
 		file := kekFile(t, line("a", testRaw(0)), mode)

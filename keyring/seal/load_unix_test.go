@@ -44,3 +44,24 @@ func TestLoadKEKSpecial(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadKEKHandedOver has files of another user that this process reads.
+func TestLoadKEKHandedOver(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	for mode, want := range map[os.FileMode]string{
+		0o600: "", 0o440: "", 0o640: "",
+		0o660: "mode 0660", 0o444: "mode 0444", 0o604: "mode 0604", 0o450: "mode 0450",
+	} {
+		file := kekFile(t, line("a", testRaw(0)), mode)
+		if err := os.Chown(file, 65532, 0); err != nil {
+			t.Fatal(err)
+		}
+		if want != "" {
+			refuse(t, "of another user", file, want+" lets others read or change it")
+		} else if _, err := LoadKEK(file); err != nil {
+			t.Errorf("LoadKEK of another user's file of mode %04o = %v, want a KEK", mode, err)
+		}
+	}
+}
