@@ -31,12 +31,14 @@ var arrows = map[string]struct {
 	"internal/etcd/memory":   {"", true},
 	"internal/devcert":       {"", false},
 	"internal/jitter":        {"", false},
+	"internal/progress":      {"", false},
 	"internal/probe":         {"internal/resume", false},
 	"internal/resume":        {"", false},
 	"internal/daemon":        {"config internal/devcert internal/etcd internal/jitter keyring/rotator keyring/seal tlsbind tlsbind/metrics", true},
-	"internal/demo":          {"config internal/daemon internal/devcert internal/etcd internal/fleet keyring keyring/rotator keyring/seal tlsbind", true},
-	"internal/cli":           {"config election internal/daemon internal/demo internal/fleet internal/jitter internal/probe keyring keyring/seal", true},
+	"internal/demo":          {"config internal/daemon internal/devcert internal/etcd internal/fleet internal/progress keyring keyring/rotator keyring/seal tlsbind", true},
+	"internal/cli":           {"config election internal/daemon internal/demo internal/etcd internal/fleet internal/jitter internal/probe internal/progress keyring keyring/seal", true},
 	"integration":            {"", true},
+	"integration/demo":       {"config internal/devcert internal/progress keyring/seal", false},
 }
 
 func list(t *testing.T, args ...string) []string {

@@ -143,7 +143,7 @@ func interrupt(t *testing.T) {
 func endlessFiles(t *testing.T) {
 	s := newSite(t, "https://127.0.0.1:1")
 	fifo := filepath.Join(s.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+	if err := mkfifo(fifo); err != nil {
 		t.Fatal(err)
 	}
 	for field, change := range map[string]func(*config.Config){

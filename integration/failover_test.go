@@ -36,11 +36,11 @@ func TestFailover(t *testing.T) {
 	}
 
 	first := leader(t, nodes)
-	first.signal(syscall.SIGSTOP)
+	first.signal(sigstop)
 	succeed("stopped", first)
 	h.settle(h.version()+1, without(nodes, first))
 	// It wakes up in the belief that it leads, with a rotation long due.
-	first.signal(syscall.SIGCONT)
+	first.signal(sigcont)
 	h.settle(h.version()+1, nodes)
 	h.check()
 

@@ -64,7 +64,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &exitError{exitUsage, meant(cmd, err)} })
-	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), probeCmd(), versionCmd())
+	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), probeCmd(), healthcheckCmd(), etcdCmd(), versionCmd())
 	strict(root)
 
 	started := false
@@ -106,8 +106,15 @@ func load(cmd *cobra.Command, dev bool) (*config.Config, error) {
 	return cfg, err
 }
 
-// build returns the version that the Go toolchain stamped into the binary.
+// version is for builds without a version control system, as in containers.
+var version string
+
+// build returns the version that was set when the binary was linked, or else what
+// the Go toolchain stamped into it.
 func build() string {
+	if version != "" {
+		return version
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/probe"
+	"github.com/stekring/stekring/internal/progress"
 )
 
 const maxCA = 1 << 20 // bytes; all that browsers trust is a fifth of it
@@ -55,7 +56,10 @@ func probeCmd() *cobra.Command {
 				return usage("--ca %q: %w; want a file of certificates in PEM", ca, err)
 			}
 			p.Hosts = args
+			wait := progress.New(cmd.ErrOrStderr())
+			p.Tell = func(tried, all int) { wait.Show("%d of %d pairs tried", tried, all) }
 			r, err := p.Run(cmd.Context())
+			wait.Done()
 			if err != nil {
 				return errors.New("interrupted before every pair was tried")
 			}

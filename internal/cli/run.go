@@ -3,9 +3,11 @@ package cli
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/daemon"
@@ -32,6 +34,12 @@ func runCmd() *cobra.Command {
 			signal.Ignore(syscall.SIGPIPE)
 			log, level, closeLog := logger(cfg.Log, cmd.ErrOrStderr())
 			defer closeLog()
+			if err := keepMemory(); err != nil {
+				log.Warn("the system may write keys to a core file", zap.Error(err))
+			}
+			if runtime.GOOS == "windows" {
+				log.Warn("there is no HUP here: a changed configuration needs a restart")
+			}
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stekring/stekring/internal/progress"
 	"github.com/stekring/stekring/keyring"
 )
 
@@ -108,12 +109,7 @@ func newPrinter(o Options) printer {
 	if o.JSON {
 		return &lines{out: o.Out}
 	}
-	live := false
-	if f, ok := o.Out.(*os.File); ok {
-		st, err := f.Stat()
-		live = err == nil && st.Mode()&os.ModeCharDevice != 0
-	}
-	return &table{out: o.Out, live: live}
+	return &table{out: o.Out, live: progress.Terminal(o.Out)}
 }
 
 // lines prints one JSON object an event.

@@ -48,8 +48,17 @@ func Start(ctx context.Context, dir, address string, tick time.Duration, log *za
 	c.InitialCluster = c.Name + "=" + peer.String()
 	c.TickMs, c.ElectionMs = uint(tick.Milliseconds()), uint(10*tick.Milliseconds())
 	c.UnsafeNoFsync = true
-	c.EnableGRPCGateway = false
 	c.QuotaBackendBytes = 64 << 20
+	if err := s.start(ctx, c, log); err != nil {
+		return nil, err
+	}
+	s.Endpoint = "http://" + s.etcd.Clients[0].Addr().String()
+	return s, nil
+}
+
+// start starts an etcd and waits until it serves. After an error there is none.
+func (s *Server) start(ctx context.Context, c *embed.Config, log *zap.Logger) (err error) {
+	c.EnableGRPCGateway = false
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)
 	c.ServiceRegister = func(g *grpc.Server) {
 		s.mu.Lock()
@@ -57,22 +66,19 @@ func Start(ctx context.Context, dir, address string, tick time.Duration, log *za
 		s.mu.Unlock()
 	}
 	if s.etcd, err = embed.StartEtcd(c); err != nil {
-		return nil, fmt.Errorf("etcd: starting at %s: %w", address, err)
+		return fmt.Errorf("etcd: starting at %s: %w", c.ListenClientUrls[0].Host, err)
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("not ready after 30s"))
+	defer cancel()
 	select {
 	case <-s.etcd.Server.ReadyNotify():
-	case err := <-s.etcd.Err():
-		s.Close()
-		return nil, fmt.Errorf("etcd: starting at %s: %w", address, err)
+		return nil
+	case err = <-s.etcd.Err():
 	case <-ctx.Done():
-		s.Close()
-		return nil, fmt.Errorf("etcd: starting at %s: %w", address, context.Cause(ctx))
-	case <-time.After(30 * time.Second):
-		s.Close()
-		return nil, errors.New("etcd: not ready after 30s")
+		err = context.Cause(ctx)
 	}
-	s.Endpoint = "http://" + s.etcd.Clients[0].Addr().String()
-	return s, nil
+	s.Close()
+	return fmt.Errorf("etcd: starting at %s: %w", c.ListenClientUrls[0].Host, err)
 }
 
 // Close stops the server within about a second, whether or not clients are

@@ -20,6 +20,7 @@ type Probe struct {
 	Roots      *x509.CertPool
 	Versions   []uint16 // of TLS
 	Timeout    time.Duration
+	Tell       func(tried, all int) // hears how many pairs are tried, one call at a time; nil is nobody
 
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil asks DNS
 }
@@ -81,11 +82,21 @@ func (p *Probe) Run(ctx context.Context) (Report, error) {
 	for _, v := range p.Versions {
 		r.Versions = append(r.Versions, Version{TLS: strings.TrimPrefix(tls.VersionName(v), "TLS "), Pairs: make([]Pair, n*n)})
 	}
+	var mu sync.Mutex
+	tried := 0
+	told := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if tried++; p.Tell != nil {
+			p.Tell(tried, len(p.Versions)*n*n)
+		}
+	}
 	// What a host does with its own ticket comes first: one that gives none, or
 	// cannot be reached, would cost every pair that it is in a timeout.
 	each(len(p.Versions)*n, func(i int) {
 		pairs, h := r.Versions[i/n].Pairs, i%n
 		pairs[h*n+h] = p.pair(ctx, hosts[h], hosts[h], p.Versions[i/n])
+		told()
 	})
 	each(len(p.Versions)*n*n, func(i int) {
 		pairs, from, to := r.Versions[i/(n*n)].Pairs, i/n%n, i%n
@@ -102,6 +113,7 @@ func (p *Probe) Run(ctx context.Context) (Report, error) {
 			pair = p.pair(ctx, hosts[from], hosts[to], p.Versions[i/(n*n)])
 		}
 		pairs[from*n+to] = pair
+		told()
 	})
 	for i := range r.Versions {
 		v := &r.Versions[i]

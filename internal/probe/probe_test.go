@@ -100,9 +100,18 @@ func TestReasons(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.probe.Hosts = row.serve(s)
+			told := 0
+			s.probe.Tell = func(tried, all int) {
+				if told++; tried != told || all != 2*len(s.probe.Hosts)*len(s.probe.Hosts) {
+					t.Errorf("told of %d of %d after %d calls", tried, all, told)
+				}
+			}
 			r, err := s.probe.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
+			}
+			if all := 2 * len(r.Hosts) * len(r.Hosts); told != all {
+				t.Errorf("told of %d pairs, want %d", told, all)
 			}
 			for i, want := range []string{row.tls12, row.tls13} {
 				if got := describe(r, r.Versions[i]); got != want {

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package integration
+
+import (
+	"errors"
+	"syscall"
+)
+
+// What a platform lacks fails the tests that need it.
+const sigstop, sigcont = syscall.Signal(-1), syscall.Signal(-1)
+
+func mkfifo(string) error { return errors.ErrUnsupported }
