@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stekring/stekring/config"
+	"github.com/stekring/stekring/internal/etcd/etcdtest"
 )
 
 // spoil writes a certificate that loads and that no handshake of TLS 1.3 can use:
@@ -137,4 +138,25 @@ func TestCheckNeedsTickets(t *testing.T) {
 	s := newSite(t, nobody)
 	s.spoil(s.certFile, s.keyFile)
 	s.run("a", func(c *config.Config) { c.Tickets.Enabled = false }).ready()
+}
+
+func TestHealthcheck(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, etcdtest.Start(t).Endpoint())
+	p := s.run("a")
+	url := "http://" + p.httpAddress()
+	eventually(t, "a is ready", func() bool {
+		_, _, code := stekring(t, "healthcheck", "--url", url+"/readyz")
+		return code == 0
+	})
+	check(t,
+		typed{words("healthcheck --url " + url + "/nothing"), 1, "/nothing: 404"},
+		typed{words("healthcheck --url " + nobody), 1, "connection refused"},
+		typed{words("healthcheck --url 127.0.0.1"), 2, "want one like http://127.0.0.1:9474/readyz"},
+		typed{words("etcd"), 2, "--cluster"},
+		typed{words("etcd --name b --cluster a=https://localhost:2380"), 1, "want it to have the member once"},
+	)
+	p.signal(syscall.SIGTERM)
+	<-p.done
+	check(t, typed{words("healthcheck --url " + url + "/readyz"), 1, "connection refused"})
 }

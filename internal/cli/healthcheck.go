@@ -25,7 +25,7 @@ func healthcheckCmd() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
 			defer cancel()
 			r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-			if err != nil {
+			if err != nil || r.URL.Host == "" {
 				return usage("--url %q: want one like %s", url, ready)
 			}
 			resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r) // no proxy: it is this host
