@@ -131,7 +131,7 @@ func badGateway(log *zap.Logger, upstream string) func(http.ResponseWriter, *htt
 	}))
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		if r.Context().Err() == nil { // the client is still there
-			log.Warn("upstream does not answer", zap.String("upstream", upstream), zap.Error(err))
+			log.Warn("upstream does not answer; its client gets a 502", zap.String("upstream", upstream), zap.Error(err))
 		}
 		w.WriteHeader(http.StatusBadGateway)
 	}

@@ -195,7 +195,7 @@ func develop(ctx context.Context, cfg *config.Config, log *zap.Logger) (closeAll
 // Client dials the etcd of a configuration, whose files it reads. It touches no
 // network.
 func Client(c config.Etcd, log *zap.Logger) (*clientv3.Client, error) {
-	o := etcd.Options{Endpoints: c.Endpoints, Username: c.Username, Log: log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))}
+	o := etcd.Options{Endpoints: c.Endpoints, Username: c.Username, Log: log}
 	if c.PasswordFile != "" {
 		b, err := os.ReadFile(c.PasswordFile)
 		if err != nil {
