@@ -14,9 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
 
 	"github.com/stekring/stekring/internal/jitter"
 )
@@ -70,6 +72,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 		log = zap.NewNop()
 	}
 	var owed clientv3.LeaseID
+	said := "" // of what etcd forbids, since the last term
 	for pause := (jitter.Backoff{}); ; {
 		var err error
 		var led time.Duration
@@ -86,6 +89,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 					return err
 				}
 				start := time.Now()
+				said = ""
 				log.Info("elected", zap.Int64("term", term.rev))
 				err = c.serve(s, term, lead)
 				log.Info("term over", zap.Int64("term", term.rev), zap.Error(err))
@@ -96,7 +100,12 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case forbidden(err) && err.Error() != said:
+			log.Warn("etcd does not let this node stand for election; will try again", zap.String("key", c.Prefix), zap.Error(err))
+			said = err.Error()
+		default:
 			log.Debug("candidacy over", zap.Error(err))
 		}
 		if led > maxBackoff {
@@ -106,6 +115,13 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// forbidden reports whether etcd answers, and that it will not have this client
+// write. It does so until somebody changes what it may.
+func forbidden(err error) bool {
+	var e rpctypes.EtcdError
+	return errors.As(err, &e) && (e.Code() == codes.PermissionDenied || e.Code() == codes.Unauthenticated || e.Code() == codes.InvalidArgument)
 }
 
 // campaign returns once this candidate leads by etcd's own word.

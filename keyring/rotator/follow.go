@@ -96,6 +96,7 @@ func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error)
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
+	err = r.why(ctx, err)
 	r.linked(err)
 	if err != nil {
 		return 0, false, fmt.Errorf("rotator: reading the ring: %w", err)
@@ -121,30 +122,6 @@ func (r *Rotator) notice(ev *clientv3.Event) {
 	default:
 		r.observe(nil, 0, at)
 	}
-}
-
-// linked notes whether etcd answers.
-func (r *Rotator) linked(err error) {
-	r.mu.Lock()
-	was := r.link
-	r.link = err
-	r.mu.Unlock()
-	switch {
-	case err != nil:
-		// The client waits ever longer between connections, up to minutes.
-		if conn := r.cfg.Client.ActiveConnection(); conn != nil {
-			conn.ResetConnectBackoff()
-		}
-		if was != nil {
-			return
-		}
-		r.log.Warn("etcd does not answer; serving with what is known", zap.Strings("endpoints", r.cfg.Client.Endpoints()), zap.Error(err))
-	case was != nil:
-		r.log.Info("etcd answers again")
-	default:
-		return
-	}
-	r.tell()
 }
 
 // pollAfter is how long to trust the watch alone: P, jittered.

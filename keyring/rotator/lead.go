@@ -32,7 +32,8 @@ func (r *Rotator) stand(ctx context.Context) {
 		go func() {
 			defer close(done)
 			if r.await(cctx, func() bool { return !able() }) == nil {
-				r.log.Warn("not standing for election: the ring in etcd is not for this node to write")
+				r.log.Warn("not standing for election until this node can open the ring in etcd",
+					zap.String("key", r.path.Ring()), zap.Error(r.sighted().refuse))
 				cancel()
 			}
 		}()
@@ -209,9 +210,9 @@ func (r *Rotator) stalled(err error) {
 	r.mu.Unlock()
 	switch {
 	case err != nil && fmt.Sprint(err) != fmt.Sprint(was):
-		r.log.Warn("leading: will try again", zap.Error(err))
+		r.log.Warn("this node leads and cannot keep the ring; will try again", zap.String("key", r.path.Ring()), zap.Error(err))
 	case err == nil && was != nil:
-		r.log.Info("leading goes on")
+		r.log.Info("this node keeps the ring again")
 	}
 }
 

@@ -149,11 +149,7 @@ func (r *Rotator) refused(s sighting) {
 	if quiet {
 		return
 	}
-	instead := "the last good ring"
-	if !r.view.known() {
-		instead = "an own key"
-	}
-	r.log.Error("ring in etcd refused", zap.String("serving_with", instead), zap.String("key", r.path.Ring()),
+	r.log.Error("ring in etcd refused", zap.String("serving_with", r.instead()), zap.String("key", r.path.Ring()),
 		zap.Int64("revision", s.rev), zap.Error(s.refuse))
 }
 

@@ -48,7 +48,7 @@ type Status struct {
 	Since    time.Time    `json:"since,omitzero"`    // when the term began
 	Rotated  uint64       `json:"rotated"`           // rotations this node has committed, revokes included
 	Heard    time.Time    `json:"heard,omitzero"`    // when etcd, being asked, last told what the fleet's ring is
-	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, why its ring is refused, or why this leader cannot write
+	Problem  string       `json:"problem,omitempty"` // that etcd does not answer, or what it answers, why its ring is refused, or why this leader cannot write
 	Cause    Cause        `json:"cause,omitempty"`   // what kind of problem that is
 	Observer bool         `json:"observer"`
 }
@@ -79,7 +79,7 @@ func (r *Rotator) Status() Status {
 	}
 	switch {
 	case r.link != nil:
-		s.Cause, s.Problem = Unreachable, "etcd does not answer: "+r.link.Error()
+		s.Cause, s.Problem = Unreachable, trouble(r.link)+": "+r.link.Error()
 	case r.stall != nil:
 		s.Cause, s.Problem = Stalled, "leading: "+r.stall.Error()
 	case r.etcd.refuse != nil:
@@ -123,7 +123,7 @@ func (r *Rotator) report(ctx context.Context) {
 		})
 		if ctx.Err() == nil {
 			if why := fmt.Sprint(err); why != said {
-				r.log.Warn("etcd does not have this node's report; will try again", zap.Error(err))
+				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
 				said = why
 			}
 			_ = wait.Sleep(ctx, r.retry())
