@@ -64,7 +64,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &exitError{exitUsage, meant(cmd, err)} })
-	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), probeCmd(), healthcheckCmd(), etcdCmd(), versionCmd())
+	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), probeCmd(),
+		healthcheckCmd(), etcdCmd(), etcdRolesCmd(), versionCmd())
 	strict(root)
 
 	started := false

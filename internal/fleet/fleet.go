@@ -37,6 +37,9 @@ func NewLayout(prefix, ring string) Layout {
 	return Layout{prefix + "/" + ring}
 }
 
+// Root is the prefix of all of a ring's keys and of no other ring's.
+func (l Layout) Root() string { return l.root + "/" }
+
 func (l Layout) Ring() string             { return l.root + "/ring" }
 func (l Layout) Election() string         { return l.root + "/election" }
 func (l Layout) Nodes() string            { return l.root + "/nodes/" }
