@@ -280,7 +280,9 @@ func (g *guarded) tryAll() {
 			_, err := c.Get(g.t.Context(), p, clientv3.WithPrefix())
 			g.want(role.user+" reads all of "+p, err, false)
 		}
-		_, err := c.Get(g.t.Context(), ring, clientv3.WithPrefix())
+		_, err := c.Status(g.t.Context(), g.endpoint)
+		g.want(role.user+" asks for the version", err, true)
+		_, err = c.Get(g.t.Context(), ring, clientv3.WithPrefix())
 		g.want(role.user+" reads all of "+ring, err, role.reads != nil)
 
 		err = election.Hold(g.t.Context(), c, ttl, func(s *concurrency.Session) error {

@@ -33,6 +33,12 @@ type line struct {
 	Msg     string `json:"msg"`
 	Address string `json:"address"`
 	Error   string `json:"error"`
+
+	Endpoint string `json:"endpoint"`
+	Version  any    `json:"version"` // a ring's, or etcd's
+	What     string `json:"what"`
+
+	ServingWith string `json:"serving_with"`
 }
 
 // nodeStatus is what tests look at in what a node says of itself.

@@ -114,6 +114,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	rctx, stop := context.WithCancel(ctx)
 	wg.Go(func() { _ = rot.Run(rctx) })
+	wg.Go(func() { versions(rctx, client, log) })
 	defer wg.Wait()
 	defer stop()
 	wait, cancel := context.WithTimeout(ctx, startup)
