@@ -71,7 +71,7 @@ func layouts(file string, rings []string) (found []named, err error) {
 		case err != nil:
 			return nil, err
 		case strings.ContainsFunc(cfg.Etcd.Prefix, unicode.IsControl):
-			return nil, usage("etcd.prefix %q: has control characters, which a command for people must not", cfg.Etcd.Prefix)
+			return nil, usage("etcd.prefix %q: must have no control characters, to stand in a command", cfg.Etcd.Prefix)
 		}
 		found = append(found, named{cfg.Ring, fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring)})
 	}

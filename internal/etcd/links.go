@@ -44,7 +44,7 @@ type link struct {
 	endpoint string
 	up       time.Time       // when it last worked
 	down     bool            // it was last said to fail
-	said     map[string]bool // why, as sameness goes
+	said     map[string]bool // why, without its numbers
 }
 
 func newLinks(endpoints []string, log *zap.Logger) *links {
@@ -60,7 +60,8 @@ func newLinks(endpoints []string, log *zap.Logger) *links {
 // uses one only with a dialer of its own.
 func (l *links) proxied() bool {
 	for address := range l.by {
-		if p, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: address}}); p != nil || err != nil {
+		r := &http.Request{URL: &url.URL{Scheme: "https", Host: address}} // which gRPC asks for, whatever the scheme
+		if p, err := http.ProxyFromEnvironment(r); p != nil || err != nil {
 			return true
 		}
 	}
@@ -80,10 +81,10 @@ func (l *links) dial(ctx context.Context, address string) (net.Conn, error) {
 // numbers differ in an error that is the same one again: ports, times, durations.
 var numbers = regexp.MustCompile(`[0-9]+`)
 
-// failed notes why there is no connection. If the end of ctx is why, it is known
-// who has ended it.
+// failed notes why there is no connection, unless it is that the client has
+// ended ctx, that of the attempt.
 func (l *links) failed(ctx context.Context, address string, err error) {
-	if ctx.Err() == context.Canceled { // the client has no more use for it
+	if ctx.Err() == context.Canceled {
 		return
 	}
 	l.mu.Lock()
@@ -153,7 +154,8 @@ func (f *first) Read(b []byte) (int, error) {
 	}
 	if n > 0 {
 		f.links.works(f.address)
-	} else if why := meant(f.ctx, err); !errors.Is(why, net.ErrClosed) { // gRPC could not write; why is for the next try to read
+	} else if why := meant(f.ctx, err); !errors.Is(why, net.ErrClosed) {
+		// gRPC itself closes what it cannot write to; a later try reads why.
 		f.links.failed(f.ctx, f.address, why)
 	}
 	return n, err

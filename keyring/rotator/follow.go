@@ -93,10 +93,10 @@ func (r *Rotator) look(ctx context.Context) (rev int64, changed bool, err error)
 	gctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), fleet.Timeout)
 	defer cancel()
 	resp, err := r.cfg.Client.Get(gctx, r.path.Ring())
+	err = r.why(ctx, err)
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
-	err = r.why(ctx, err)
 	r.linked(err)
 	if err != nil {
 		return 0, false, fmt.Errorf("rotator: reading the ring: %w", err)

@@ -57,9 +57,9 @@ func (r *Rotator) instead() string {
 	return "the last good ring"
 }
 
-// why adds to an error that time is up what gRPC knows of the connections, which
-// the client drops. What may change something it does not send again and again,
-// and it takes a bare call for such a one.
+// why adds to an error that time is up what gRPC knows of the connections. The
+// client drops that, as it tries reads again until then; a bare call it takes for
+// a write, which it does not.
 func (r *Rotator) why(ctx context.Context, err error) error {
 	conn := r.cfg.Client.ActiveConnection()
 	if conn == nil || !errors.Is(err, context.DeadlineExceeded) {
