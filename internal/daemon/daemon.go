@@ -125,6 +125,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	defer f.close()
 	serving.Store(true)
+	manager := notify(rot, log)
+	defer manager.close()
 
 	for {
 		select {
@@ -135,10 +137,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		case err := <-f.failed:
 			return err
 		case <-o.Hangup:
+			reloaded := manager.reloading()
 			next, err := o.Reload()
 			if err == nil {
 				err = reload(next, o, f, rot, kek, asRead.Election.TTL)
 			}
+			reloaded()
 			if err != nil {
 				log.Error("not reloaded; keeping the old configuration", zap.Error(err))
 				continue
