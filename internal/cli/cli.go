@@ -65,8 +65,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &exitError{exitUsage, meant(cmd, err)} })
 	root.AddCommand(demoCmd(), runCmd(), statusCmd(), rotateCmd(), revokeCmd(), importCmd(), validateCmd(), keygenCmd(), probeCmd(),
-		healthcheckCmd(), etcdCmd(), etcdRolesCmd(), versionCmd())
+		healthcheckCmd(), etcdCmd(), etcdRolesCmd(), manCmd(), versionCmd())
 	strict(root)
+	completable(root)
 
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
