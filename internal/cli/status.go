@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -103,25 +102,8 @@ func checked(s fleet.Status, err error) error {
 		return &exitError{exitUnhealthy, err}
 	}
 	var bad []error
-	now := time.Now()
-	if s.Leader.ID == "" {
-		bad = append(bad, errors.New("nobody leads"))
-	} else if !slices.ContainsFunc(s.Nodes, func(n fleet.NodeStatus) bool { return n.Leader }) {
-		bad = append(bad, fmt.Errorf("%s leads and does not report", plain(s.Leader.ID)))
-	}
-	if late := now.Sub(s.NextRotation); !s.NextRotation.IsZero() && late > max(time.Minute, s.Policy.Interval/10) {
-		bad = append(bad, fmt.Errorf("the rotation is %v overdue", late.Round(time.Second)))
-	}
-	for _, n := range s.Nodes {
-		if n.LagMS > 5000 {
-			bad = append(bad, fmt.Errorf("%s is at version %d, the ring at %d", plain(n.ID), n.Version, s.Version))
-		}
-		if n.Local {
-			bad = append(bad, fmt.Errorf("%s seals with its own key", plain(n.ID)))
-		}
-		if n.Problem != "" {
-			bad = append(bad, fmt.Errorf("%s: %s", plain(n.ID), plain(n.Problem)))
-		}
+	for _, why := range s.Trouble(time.Now()) {
+		bad = append(bad, errors.New(plain(why)))
 	}
 	if len(bad) == 0 {
 		return nil

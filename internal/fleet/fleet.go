@@ -98,6 +98,7 @@ type Snapshot struct {
 	Ring     []byte // the sealed record; nil if there is none
 	RingRev  int64  // its ModRevision; 0 if there is none
 	Leader   string
+	Term     int64     // its election.Term's Number
 	Nodes    []Node    // by id
 	Requests []Request // oldest first
 }
@@ -125,7 +126,7 @@ func Read(ctx context.Context, kv clientv3.KV, l Layout, fence ...clientv3.Cmp) 
 		s.Ring, s.RingRev = kv.Value, kv.ModRevision
 	}
 	for _, kv := range kvs(1) {
-		s.Leader = string(kv.Value)
+		s.Leader, s.Term = string(kv.Value), kv.CreateRevision
 	}
 	for _, kv := range kvs(2) {
 		var n Node

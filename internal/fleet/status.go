@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -47,18 +48,24 @@ type NodeStatus struct {
 	Local   bool   `json:"local" yaml:"local"`
 	Problem string `json:"problem,omitempty" yaml:"problem,omitempty"`
 	Build   string `json:"build,omitempty" yaml:"build,omitempty"`
+	// Listeners are for the status page.
+	Listeners []string `json:"-" yaml:"-"`
 }
 
 // Describe puts together what a snapshot says of a ring that was read at now.
 func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
-	info := r.Info()
-	seen := r.Seen(now)
+	info, seen := r.Info(), r.Seen(now)
+	return Combine(name, info, seen, info.Policy.Due(r, seen, now), s, now)
+}
+
+// Combine is Describe for who has followed the ring, and knows when it was
+// written and when its rotation is due. The zero Info is that nobody here does.
+func Combine(name string, info keyring.Info, seen, next time.Time, s Snapshot, now time.Time) Status {
 	p := info.Policy
 	st := Status{
 		Ring: name, Epoch: info.Epoch, Version: info.Version, Policy: p,
 		LastRotation: info.Rotated, Leader: Leader{ID: s.Leader}, Keys: []KeyStatus{}, Nodes: []NodeStatus{},
 	}
-	next := p.Due(r, seen, now)
 	if !next.IsZero() {
 		st.NextRotation = utc(next)
 	}
@@ -75,7 +82,7 @@ func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
 		st.Keys = append(st.Keys, ks)
 	}
 	for _, n := range s.Nodes {
-		ns := NodeStatus{ID: n.ID, Epoch: n.Epoch, Version: n.Version, Leader: n.ID == s.Leader, Local: n.Local, Problem: n.Problem, Build: n.Build}
+		ns := NodeStatus{ID: n.ID, Epoch: n.Epoch, Version: n.Version, Leader: n.ID == s.Leader, Local: n.Local, Problem: n.Problem, Build: n.Build, Listeners: n.Listeners}
 		if n.Info().Compare(info) < 0 {
 			written := info.Rotated.Add(info.Keys[0].Sealed)
 			ns.LagMS = max(1, now.Sub(written).Milliseconds())
@@ -86,6 +93,32 @@ func Describe(name string, r *keyring.Ring, s Snapshot, now time.Time) Status {
 		st.Nodes = append(st.Nodes, ns)
 	}
 	return st
+}
+
+// Trouble returns what an operator should look at. What it names was written by
+// others.
+func (s Status) Trouble(now time.Time) (bad []string) {
+	report := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
+	if s.Leader.ID == "" {
+		report("nobody leads")
+	} else if !slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.Leader }) {
+		report("%s leads and does not report", s.Leader.ID)
+	}
+	if late := now.Sub(s.NextRotation); !s.NextRotation.IsZero() && late > max(time.Minute, s.Policy.Interval/10) {
+		report("the rotation is %v overdue", late.Round(time.Second))
+	}
+	for _, n := range s.Nodes {
+		if n.LagMS > 5000 {
+			report("%s is at version %d, the ring at %d", n.ID, n.Version, s.Version)
+		}
+		if n.Local {
+			report("%s seals with its own key", n.ID)
+		}
+		if n.Problem != "" {
+			report("%s: %s", n.ID, n.Problem)
+		}
+	}
+	return bad
 }
 
 // Behind returns the ids of nodes that have not reported a ring as new as want:
