@@ -15,6 +15,21 @@ func TestServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds servers for half a minute")
 	}
+	nested(t, "servers")
+}
+
+// TestPage runs the tests of integration/page, which look at the status page with
+// a browser.
+func TestPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a minute")
+	}
+	nested(t, "page")
+}
+
+// nested runs the tests of a module of its own, beside others.
+func nested(t *testing.T, module string) {
+	t.Helper()
 	t.Parallel()
 	// What they hold to a page outside their module would else come from a cache.
 	args := []string{"test", "-count=1", "-timeout=8m"}
@@ -22,7 +37,7 @@ func TestServers(t *testing.T) {
 		args = append(args, "-race")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "./...")...)
-	cmd.Dir = "servers"
+	cmd.Dir = module
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -10,12 +10,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/stekring/stekring/internal/status"
 	"github.com/stekring/stekring/keyring/rotator"
 )
 
 // admin is the HTTP side: health, metrics, status. It changes nothing and shows
 // no secret. The node is ready while unready returns nothing.
-func admin(rot *rotator.Rotator, address string, metrics http.Handler, unready func() []string, log *zap.Logger) *http.Server {
+func admin(rot *rotator.Rotator, page *status.Page, address string, metrics http.Handler, unready func() []string, log *zap.Logger) *http.Server {
 	host, _, _ := net.SplitHostPort(address)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -36,9 +37,7 @@ func admin(rot *rotator.Rotator, address string, metrics http.Handler, unready f
 		_ = enc.Encode(rot.Status())
 	})
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "stekring\n\n/livez\n/readyz\n/api/v1/status\n/metrics")
-	})
+	page.Register(mux)
 	return &http.Server{Handler: knownHost(host, mux), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: quiet(log)}
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/status"
 	"github.com/stekring/stekring/tlsbind/metrics"
 )
 
@@ -25,7 +27,9 @@ func serveAdmin(t *testing.T, change ...func(*http.Server)) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := admin(rot, ln.Addr().String(), exposition(metrics.New(rot), "test", "test", new(atomic.Int64)), func() []string { return nil }, zap.NewNop())
+	m := metrics.New(rot)
+	page := status.New(status.Config{Node: rot, Layout: fleet.NewLayout("", "test"), Build: "test", Tickets: m})
+	srv := admin(rot, page, ln.Addr().String(), exposition(m, "test", "test", new(atomic.Int64)), func() []string { return nil }, zap.NewNop())
 	for _, f := range change {
 		f(srv)
 	}
@@ -55,7 +59,7 @@ func exchange(t *testing.T, address, request string) string {
 }
 
 // paths are all that there are.
-var paths = []string{"/", "/livez", "/readyz", "/api/v1/status", "/metrics"}
+var paths = []string{"/", "/events", "/status.css", "/livez", "/readyz", "/api/v1/status", "/metrics"}
 
 // TestBadInput is the list of what the HTTP side may be asked. It changes
 // nothing, so that most of it has nothing to be wrong about.

@@ -20,6 +20,8 @@ import (
 
 	"github.com/stekring/stekring/config"
 	"github.com/stekring/stekring/internal/etcd"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/status"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
 	"github.com/stekring/stekring/tlsbind/metrics"
@@ -100,7 +102,10 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		if err != nil {
 			return fmt.Errorf("daemon: http.address: %w; choose another, or \"\" for none", err)
 		}
-		srv := admin(rot, cfg.HTTP.Address, exposition(m, cfg.Ring, o.Build, &f.failing), func() []string {
+		page := status.New(status.Config{
+			Node: rot, Etcd: client, Layout: fleet.NewLayout(cfg.Etcd.Prefix, cfg.Ring), Listeners: addresses, Build: o.Build, Tickets: m,
+		})
+		srv := admin(rot, page, cfg.HTTP.Address, exposition(m, cfg.Ring, o.Build, &f.failing), func() []string {
 			if !serving.Load() {
 				return []string{"starting or stopping"}
 			}
@@ -110,6 +115,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		web.Go(func() { _ = srv.Serve(ln) })
 		defer web.Wait()
 		defer srv.Close()
+		pctx, stopPage := context.WithCancel(ctx) // who looks is to look elsewhere at once
+		web.Go(func() { page.Run(pctx) })
+		defer stopPage()
 		log.Info("serving HTTP", zap.Stringer("address", ln.Addr()))
 	}
 	rctx, stop := context.WithCancel(ctx)
