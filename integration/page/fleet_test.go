@@ -75,7 +75,11 @@ log: {format: json}
 func (s *site) start(id, address string) *process {
 	s.t.Helper()
 	p := &process{t: s.t, id: id, done: make(chan struct{})}
-	config := s.write(id, fmt.Sprintf("node_id: %s\nlisteners: [{address: \"127.0.0.1:0\"}]\nhttp: {address: \"%s\"}\n", id, address))
+	listener := "127.0.0.1:0"
+	if *screenshot { // as people have it
+		listener = "127.0.1." + id[len(id)-1:] + ":8443"
+	}
+	config := s.write(id, fmt.Sprintf("node_id: %s\nlisteners: [{address: \"%s\"}]\nhttp: {address: \"%s\"}\n", id, listener, address))
 	p.cmd = exec.Command(binary, "run", "--dev", "--config", config)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {

@@ -102,7 +102,6 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer p.leave()
 	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Time{}) // which else ends the request
 	send := func(b []byte) bool {
 		_ = c.SetWriteDeadline(time.Now().Add(writing))
 		_, err := w.Write(b)
@@ -153,7 +152,4 @@ func (p *Page) leave() {
 	defer p.mu.Unlock()
 	p.streams--
 	p.serving.Done()
-	if p.streams == 0 {
-		p.frame = nil // the next to come must not see an old one first
-	}
 }

@@ -30,6 +30,16 @@ func TestNobodyLooks(t *testing.T) {
 		if n := s.reads.Load(); n != 1 {
 			t.Errorf("%d reads an hour after it, want no more", n)
 		}
+		// Who looks right after somebody else waits for nothing.
+		_, leave := s.ask("/")
+		defer leave()
+		synctest.Wait()
+		a, leave := s.ask("/events")
+		defer leave()
+		synctest.Wait()
+		if sent, _ := frames(a.taken()); len(sent) != 1 {
+			t.Errorf("%d frames at once, want 1", len(sent))
+		}
 	})
 }
 
