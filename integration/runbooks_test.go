@@ -2,193 +2,197 @@ package integration
 
 import (
 	"bytes"
-	"context"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"cmp"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
-	"go.yaml.in/yaml/v3"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/stekring/stekring/config"
-	"github.com/stekring/stekring/internal/etcd/etcdtest"
+	"github.com/stekring/stekring/keyring"
 )
 
-// alertRules returns the rules of docs/deploy/alerts.yml.
-func alertRules(t *testing.T) []rule {
-	t.Helper()
-	var file struct{ Groups []struct{ Rules []rule } }
-	if err := yaml.Unmarshal([]byte(read(t, "../docs/deploy/alerts.yml")), &file); err != nil || len(file.Groups) != 1 {
-		t.Fatalf("alerts.yml: %v, %d groups, want one", err, len(file.Groups))
-	}
-	return file.Groups[0].Rules
-}
-
-type rule struct {
-	Alert, Expr, For    string
-	Labels, Annotations map[string]string
-}
-
-// TestRunbooksAreOfAlerts holds every alert to a page, and every page to an alert
-// or to the list of those that are of none.
-func TestRunbooksAreOfAlerts(t *testing.T) {
-	index := read(t, "../docs/runbooks/README.md")
-	want := []string{"README.md", "stolen-key.md", "etcd-lost.md", "kek-lost.md", "wrong-kek.md"}
-	for _, r := range alertRules(t) {
-		want = append(want, r.Alert+".md")
-		if url := "https://github.com/" + strings.TrimPrefix(module, "github.com/") + "/blob/main/docs/runbooks/" + r.Alert + ".md"; r.Annotations["runbook_url"] != url {
-			t.Errorf("%s: runbook_url %q, want %q", r.Alert, r.Annotations["runbook_url"], url)
-		}
-		if s := r.Labels["severity"]; s != "page" && s != "ticket" {
-			t.Errorf("%s: severity %q, want page or ticket", r.Alert, s)
-		}
-		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-			t.Errorf("%s: annotations %v, want a summary and a description", r.Alert, r.Annotations)
-		}
-	}
-	var got []string
-	files, _ := filepath.Glob("../docs/runbooks/*")
-	for _, f := range files {
-		name := filepath.Base(f)
-		got = append(got, name)
-		title, _, _ := strings.Cut(strings.TrimPrefix(read(t, f), "# "), "\n")
-		if alert := strings.TrimSuffix(name, ".md"); strings.HasPrefix(name, "Stekring") && title != alert {
-			t.Errorf("%s is titled %q", name, title)
-		}
-		if name != "README.md" && !strings.Contains(index, "("+name+")") {
-			t.Errorf("README.md does not link to %s", name)
-		}
-	}
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("docs/runbooks has\n%v\nwant\n%v", got, want)
-	}
-	problem := read(t, "../docs/runbooks/StekringProblem.md")
-	for _, cause := range causes {
-		if !strings.Contains(problem, "\n## "+cause+"\n") {
-			t.Errorf("StekringProblem.md has no section %s", cause)
-		}
-	}
-}
-
-// bench is a fleet on which somebody follows a runbook.
-type bench struct {
-	*site
-	etcd *etcdtest.Etcd
-	a, b *process // b is the node that the runbook is followed on
-	file string   // b's KEK
-	url  string   // of what the commands ask of this test
-}
-
-// newBench starts a, a candidate, and b, as it is changed.
-func newBench(t *testing.T, change ...func(*config.Config)) *bench {
-	t.Helper()
-	for _, tool := range []string{"bash", "curl", "etcdctl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			lack(t, tool+" is missing: apt-get install "+map[string]string{"etcdctl": "etcd-client"}[tool]+" to follow the runbooks")
-		}
-	}
-	e := etcdtest.Start(t)
-	b := &bench{site: newSite(t, e.Endpoint()), etcd: e}
-	b.file = b.kekFile
-	b.a = b.run("a")
-	b.a.share()
-	b.b = b.run("b", change...)
-	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/http":
-			fmt.Fprint(w, "http://"+b.b.httpAddress())
-		case "/tls":
-			fmt.Fprint(w, "https://"+b.b.tlsAddress())
-		case "/log":
-			fmt.Fprint(w, b.b.text())
-		case "/pidof":
-			fmt.Fprintln(w, b.b.cmd.Process.Pid)
-		case "/reload":
-			b.b.signal(syscall.SIGHUP)
-		case "/restart":
-			b.restart()
-		}
-	}))
-	t.Cleanup(answers.Close)
-	b.url = answers.URL
-	return b
-}
-
-// restart has b end, if it has not, and start again as it is configured.
-func (b *bench) restart() {
-	_ = b.b.cmd.Process.Signal(syscall.SIGTERM)
-	<-b.b.done
-	b.b = launch(b.t, nil, "run", "--config", filepath.Join(b.dir, "b.yaml"))
-	b.b.id = "b"
-}
-
-const strict = "set -eo pipefail\n"
-
-// sections returns the sh blocks below each heading of a page.
-func sections(page string) map[string][]string {
-	found := map[string][]string{}
-	for _, s := range regexp.MustCompile(`(?m)^##? `).Split(page, -1)[1:] {
-		title, _, _ := strings.Cut(s, "\n")
-		found[title] = blocks(s, "sh")
-	}
-	return found
-}
-
-// sh runs the commands of a runbook.
-func (b *bench) sh(commands string) (out string, err error) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", "-c", `
-		stekring() { case "$1" in keygen) "$BINARY" "$@" ;; *) "$BINARY" "$1" --config "$CONFIG" "${@:2}" ;; esac; }
-		ask() { command curl -sS "$BENCH/$1"; }
-		curl() { local node site; node=$(ask http); site=$(ask tls); set -- "${@/#http:\/\/127.0.0.1:9474/$node}"
-			command curl --cacert "$CA" "${@/#https:\/\/www.example.com/$site}"; }
-		journalctl() { ask log; }
-		systemctl() { ask "$1"; }
-		pidof() { ask pidof; }
-		`+strings.ReplaceAll(commands, "/etc/stekring/kek", b.file))
-	ca := filepath.Join(b.dir, "ca.pem")
-	b.write(ca, b.authority)
-	cmd.Env = append(os.Environ(), "BINARY="+binary, "CONFIG="+filepath.Join(b.dir, "b.yaml"), "BENCH="+b.url, "CA="+ca,
-		"ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+b.endpoint, "no_proxy=127.0.0.1")
-	cmd.Dir = b.dir
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	err = cmd.Run()
-	return said.String(), err
-}
-
-// find runs commands that look, some of which fail while something is wrong, until
-// they have said all that is wanted.
-func (b *bench) find(commands []string, says ...string) {
-	b.t.Helper()
-	var out string
-	defer func() { b.t.Logf("%s", out) }()
-	eventually(b.t, fmt.Sprintf("the runbook finds %q", says), func() bool {
-		out, _ = b.sh(strings.Join(commands, "\n"))
-		return !slices.ContainsFunc(says, func(s string) bool { return !strings.Contains(out, s) })
-	})
-}
-
-// follow runs blocks of commands, each until it succeeds.
-func (b *bench) follow(blocks []string) {
-	b.t.Helper()
-	for _, commands := range blocks {
-		var out string
-		defer func() { b.t.Logf("%s%s", commands, out) }()
-		eventually(b.t, "these succeed: "+commands, func() bool {
-			var err error
-			out, err = b.sh(strict + commands)
-			return err == nil
+// TestRunbooks breaks a fleet in every way that there is a runbook for, and
+// follows that.
+func TestRunbooks(t *testing.T) {
+	for name, s := range map[string]struct {
+		page     string
+		observer bool           // b is
+		section  string         // if not Fix
+		looks    bool           // the first commands of the section do not mend it
+		quiet    bool           // the commands that show that it is over see nothing of it
+		keeps    bool           // clients notice nothing
+		broken   func(b *bench) // what happens
+		says     []string       // what the commands to find the cause show then
+		mend     func(b *bench) // what the page has no command for
+	}{
+		"unreachable": {
+			page: "StekringProblem", section: "unreachable", looks: true, keeps: true, broken: func(b *bench) { b.etcd.Down() }, mend: func(b *bench) { b.etcd.Up() },
+			says: []string{`"cause": "unreachable"`, "connection refused", "etcd does not answer; serving with what is known", "is unhealthy"},
+		},
+		"stalled": {
+			page: "StekringProblem", section: "stalled", looks: true, keeps: true, says: []string{`"cause": "stalled"`, "database space exceeded", "leading: will try again", "NOSPACE"},
+			broken: func(b *bench) {
+				lead(b)
+				c := b.etcd.Client()
+				members, err := c.MemberList(b.t.Context())
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				alarm := &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, MemberID: members.Members[0].ID, Alarm: pb.AlarmType_NOSPACE}
+				if _, err := pb.NewMaintenanceClient(c.ActiveConnection()).Alarm(b.t.Context(), alarm); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
+		"missing": {
+			page: "StekringProblem", section: "missing", looks: true, observer: true, mend: again,
+			says: []string{`"cause": "missing"`, "nobody has led yet", "ring in etcd refused"},
+			broken: func(b *bench) {
+				alone(b)
+				if _, err := b.etcd.Client().Delete(b.t.Context(), ringPath); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
+		"rolled_back": {
+			page: "StekringProblem", section: "rolled_back", observer: true, mend: again, says: []string{`"cause": "rolled_back"`, "went back to an older ring"},
+			broken: func(b *bench) {
+				b.b.share()
+				old, version := b.ring(), b.b.status().Info.Version
+				eventually(b.t, "two rotations", func() bool { return b.b.status().Info.Version >= version+2 })
+				alone(b)
+				b.put(ringPath, old)
+			},
+		},
+		"fork": {
+			page: "StekringProblem", section: "fork", observer: true, mend: again, says: []string{`"cause": "fork"`, "another ring of the same version"},
+			broken: func(b *bench) {
+				alone(b)
+				other, err := b.kek().Seal(ringPath, keyring.Policy{Interval: interval, TicketLifetime: lifetime}.First(1, b.b.status().Info.Version, time.Now()))
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				b.put(ringPath, other)
+			},
+		},
+		"unknown_kek": {
+			page: "StekringProblem", section: "unknown_kek", broken: wrongKEK(anotherKEK), mend: func(b *bench) { rightKEK(b); b.restart() },
+			says: []string{`"cause": "unknown_kek"`, "sealed under an unknown KEK", "ring in etcd refused"},
+		},
+		"format": {
+			page: "StekringProblem", section: "format", keeps: true, says: []string{`"cause": "format"`, "a later format", "not standing for election"},
+			broken: func(b *bench) {
+				rec := bytes.Clone(b.ring())
+				rec[len("STEKRING")]++
+				b.put(ringPath, rec)
+			},
+		},
+		"refused": {
+			page: "StekringProblem", section: "refused", broken: wrongKEK(sameID), mend: func(b *bench) { rightKEK(b); b.restart() },
+			says: []string{`"cause": "refused"`, "not sealed under KEK"},
+		},
+		"overdue": {
+			page: "StekringRotationOverdue", keeps: true, mend: func(b *bench) { b.etcd.Up() }, says: []string{`cause="unreachable"`, "stekring_is_leader"},
+			broken: func(b *bench) {
+				b.etcd.Down()
+				eventually(b.t, "overdue", func() bool { late, _ := b.b.gauge("rotation_overdue_seconds"); return late > 0 })
+			},
+		},
+		"locally": {
+			page: "StekringSealingLocally", mend: func(b *bench) { b.etcd.Up() }, says: []string{`"version": 0`, `"problem"`},
+			broken: func(b *bench) { b.etcd.Down(); b.restart() },
+		},
+		"listener": {
+			page: "StekringListenerFailing", broken: func(b *bench) { b.spoil(b.certFile, b.keyFile); b.restart() },
+			says: []string{"listener 127.0.0.1:", "handshake failure", `"error":`, "TLS 1.3 cannot use it"}, mend: func(b *bench) { b.certify() },
+		},
+		"missed": {
+			page: "StekringTicketsMissed", quiet: true, says: []string{`stekring_tickets_missed_total{reason="no_key"`},
+			broken: func(b *bench) {
+				b.b.share()
+				v := b.visitor()
+				v.resumes(b.b, false)
+				mustRun(b.t, "revoke", "--config", b.configure("operator"), "--reason", "test", "--yes")
+				eventually(b.t, "a revoke", func() bool { epoch, _ := b.b.gauge("ring_epoch"); return epoch == 2 })
+				v.resumes(b.b, false)
+			},
+		},
+		"behind":      {page: "StekringNodeBehind", quiet: true, broken: otherEtcd, mend: sameEtcd, says: []string{`"version": `, "http://127.0.0.1:"}},
+		"two leaders": {page: "StekringTwoLeaders", quiet: true, broken: otherEtcd, mend: sameEtcd, says: []string{"LEADER b", "http://127.0.0.1:"}},
+		"not following": {
+			page: "StekringNotFollowing", quiet: true, keeps: true, broken: func(*bench) {}, says: []string{"stekring_etcd_last_contact_timestamp_seconds{"},
+		},
+		"no leader": {
+			page: "StekringNoLeader", keeps: true, says: []string{"election/somebody"},
+			broken: func(b *bench) {
+				b.put("/stekring/www/election/somebody", []byte("nobody"))
+				b.restart() // to stand behind that
+				alone(b)
+			},
+		},
+		"down":     {page: "StekringDown", keeps: true, broken: func(b *bench) { b.b.stop() }, says: []string{"stopping", "ok"}},
+		"all down": {page: "StekringAllDown", keeps: true, broken: func(b *bench) { alone(b); b.b.stop() }, says: []string{"000", "stopping"}},
+		"stolen":   {page: "stolen-key", quiet: true, broken: func(b *bench) { b.b.share() }},
+		"lost": {
+			page: "etcd-lost", keeps: true, broken: func(b *bench) { lead(b); b.etcd.Wipe() }, mend: func(b *bench) { b.etcd.Up() },
+		},
+		"restored": {
+			page: "etcd-lost", section: "If no node ran", mend: func(b *bench) { again(b); b.restart() },
+			broken: func(b *bench) {
+				restore := b.etcd.Save()
+				b.b.share()
+				b.a.stop()
+				b.b.stop()
+				restore()
+				b.etcd.Up()
+			},
+		},
+		"KEK lost": {
+			page: "kek-lost", keeps: true, broken: func(b *bench) {
+				lead(b)
+				if err := os.Remove(b.kekFile); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
+		"wrong KEK": {
+			page: "wrong-kek", broken: wrongKEK(anotherKEK), mend: rightKEK, says: []string{"sealed under an unknown KEK", `"kek":"`, "kek-b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			page := sections(read(t, "../docs/runbooks/"+s.page+".md"))
+			find, fix := page["Find the cause"], page[cmp.Or(s.section, "Fix")]
+			if s.looks {
+				find, fix = append(slices.Clone(find), fix[0]), fix[1:]
+			}
+			var change []func(*config.Config)
+			if s.observer {
+				change = append(change, func(c *config.Config) { c.Election.Candidate = false })
+			}
+			b := newBench(t, change...)
+			v := b.visitor()
+			if s.keeps {
+				b.b.share()
+				v.resumes(b.b, false)
+			}
+			s.broken(b)
+			b.find(find, s.says...)
+			if out, err := b.sh(strict + strings.Join(page["Over"], "\n")); err == nil && !s.quiet {
+				t.Errorf("the runbook says too early that it is over:\n%s", out)
+			}
+			if s.mend != nil {
+				s.mend(b)
+			}
+			b.follow(fix)
+			b.follow(page["Over"])
+			if s.keeps {
+				v.resumes(b.b, true)
+			}
 		})
 	}
 }
