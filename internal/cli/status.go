@@ -15,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/seal"
 )
 
 func statusCmd() *cobra.Command {
@@ -41,11 +43,13 @@ func statusCmd() *cobra.Command {
 			defer f.close()
 			for {
 				st, err := f.status(cmd.Context())
-				if err == nil {
+				if st.Ring != "" {
 					if watch && output == "table" {
 						fmt.Fprint(cmd.OutOrStdout(), "\x1b[H\x1b[2J")
 					}
-					err = print(cmd.OutOrStdout(), st)
+					if bad := print(cmd.OutOrStdout(), st); err == nil {
+						err = bad
+					}
 				}
 				if check {
 					err = checked(st, err)
@@ -74,12 +78,18 @@ func statusCmd() *cobra.Command {
 	return cmd
 }
 
-func (f *fleetClient) status(ctx context.Context) (fleet.Status, error) {
+// status returns the fleet. With an error it may return what is known all the
+// same, and names the ring then.
+func (f *fleetClient) status(ctx context.Context) (st fleet.Status, err error) {
 	r, s, err := f.ring(ctx)
-	if err != nil {
-		return fleet.Status{}, err
+	switch {
+	case err == nil:
+		st = fleet.Describe(f.cfg.Ring, r, s, time.Now())
+	case s.Leader != "" || len(s.Nodes) > 0:
+		st = fleet.Combine(f.cfg.Ring, keyring.Info{}, time.Time{}, time.Time{}, s, time.Now())
 	}
-	return fleet.Describe(f.cfg.Ring, r, s, time.Now()), nil
+	st.KEK, _ = seal.ID(s.Ring)
+	return st, err
 }
 
 // plain keeps what others wrote into etcd from steering a terminal.
@@ -127,8 +137,16 @@ func indented(w io.Writer, v any) error {
 func statusTable(out io.Writer, s fleet.Status) error {
 	now := time.Now()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "RING %s\tepoch %d\tversion %d\trotated %s ago\tnext %s\n",
-		s.Ring, s.Epoch, s.Version, span(now.Sub(s.LastRotation)), until(s.NextRotation, now))
+	sealed := "in clear"
+	if s.KEK != "" {
+		sealed = "sealed under " + s.KEK
+	}
+	if s.Version == 0 {
+		fmt.Fprintf(w, "RING %s\tnot known here\n", s.Ring)
+	} else {
+		fmt.Fprintf(w, "RING %s\tepoch %d\tversion %d\t%s\trotated %s ago\tnext %s\n",
+			s.Ring, s.Epoch, s.Version, sealed, span(now.Sub(s.LastRotation)), until(s.NextRotation, now))
+	}
 	leader := "LEADER none"
 	if s.Leader.ID != "" {
 		leader = "LEADER " + plain(s.Leader.ID)
@@ -136,8 +154,11 @@ func statusTable(out io.Writer, s fleet.Status) error {
 			leader += "\tfor " + span(now.Sub(s.Leader.Since))
 		}
 	}
-	fmt.Fprintf(w, "%s\n\nKEY\tROLE\tAGE\tACTIVE SINCE\tDROPS\n", leader)
-	for _, k := range s.Keys {
+	fmt.Fprintln(w, leader)
+	for i, k := range s.Keys {
+		if i == 0 {
+			fmt.Fprintf(w, "\nKEY\tROLE\tAGE\tACTIVE SINCE\tDROPS\n")
+		}
 		active := "-"
 		if !k.Activated.IsZero() {
 			active = span(now.Sub(k.Activated)) + " ago"

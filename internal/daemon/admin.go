@@ -41,14 +41,16 @@ func admin(rot *rotator.Rotator, page *status.Page, address string, metrics http
 	return &http.Server{Handler: knownHost(host, mux), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: quiet(log)}
 }
 
-// knownHost refuses names that a web page could have led a browser here by.
+// knownHost refuses names that a web page could have led a browser here by, but
+// for what is asked by machines, who have their own names for this one.
 func knownHost(configured string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		if host != "localhost" && host != configured && net.ParseIP(strings.Trim(host, "[]")) == nil {
+		forMachines := r.URL.Path == "/metrics" || r.URL.Path == "/livez" || r.URL.Path == "/readyz"
+		if !forMachines && host != "localhost" && host != configured && net.ParseIP(strings.Trim(host, "[]")) == nil {
 			http.Error(w, "ask by address, or by the host of http.address", http.StatusMisdirectedRequest)
 			return
 		}

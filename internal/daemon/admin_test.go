@@ -13,12 +13,16 @@ func TestKnownHost(t *testing.T) {
 		"127.0.0.1:9474": 200, "[::1]:9474": 200, "10.0.0.7": 200, "localhost:9474": 200, "node-1:9474": 200,
 		"evil.test": 421, "evil.test:9474": 421, "": 421, "localhost.evil.test": 421,
 	} {
-		r := httptest.NewRequest("GET", "/livez", nil)
-		r.Host = host
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != want {
-			t.Errorf("Host %q: %d, want %d", host, w.Code, want)
+		for path, want := range map[string]int{
+			"/": want, "/events": want, "/api/v1/status": want, "/metrics/": want, "/metrics": 200, "/livez": 200, "/readyz": 200,
+		} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("Host %q: %s: %d, want %d", host, path, w.Code, want)
+			}
 		}
 	}
 }

@@ -123,7 +123,7 @@ func otherMethods(t *testing.T) {
 // otherHosts has the whole server do what TestKnownHost has one handler do.
 func otherHosts(t *testing.T) {
 	address := serveAdmin(t)
-	for _, path := range append(paths, "/unknown") {
+	for _, path := range []string{"/", "/events", "/api/v1/status", "/unknown"} {
 		for request, want := range map[string]string{
 			"GET " + path + " HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n":                          " 421 ",
 			"GET http://evil.test" + path + " HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n\r\n":    " 421 ",

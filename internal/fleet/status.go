@@ -8,10 +8,12 @@ import (
 	"github.com/stekring/stekring/keyring"
 )
 
-// Status is a fleet as people and scripts read it. Times of keys are as good as
+// Status is a fleet as people and scripts read it; version 0 is that nobody here
+// can read the ring. Times of keys are as good as
 // the clocks of those who wrote them.
 type Status struct {
 	Ring         string         `json:"ring" yaml:"ring"`
+	KEK          string         `json:"kek,omitempty" yaml:"kek,omitempty"` // id of that which the ring in etcd is sealed under
 	Epoch        uint64         `json:"epoch" yaml:"epoch"`
 	Version      uint64         `json:"version" yaml:"version"`
 	LastRotation time.Time      `json:"last_rotation" yaml:"last_rotation"`

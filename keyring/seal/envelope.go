@@ -64,24 +64,15 @@ func (k *KEK) Open(path string, rec []byte) (*keyring.Ring, error) {
 	if len(rec) > keyring.MaxRecord {
 		return nil, fmt.Errorf("%w: %d bytes, must be at most %d", ErrForged, len(rec), keyring.MaxRecord)
 	}
-	sealed := len(rec) > len(magic) && string(rec[:len(magic)]) == magic
 	if k.open {
-		if sealed {
+		if enveloped(rec) {
 			return nil, fmt.Errorf("%w: the record is sealed; give the KEK file that its writers use", ErrUnknownKEK)
 		}
 		return parse(rec)
 	}
-	switch {
-	case !sealed:
-		return nil, fmt.Errorf("%w: %d bytes that are not a sealed record", ErrForged, len(rec))
-	case rec[len(magic)] != format:
-		return nil, fmt.Errorf("%w: format %d, this version reads %d; upgrade this node", ErrFormat, rec[len(magic)], format)
-	case len(rec) < len(magic)+2 || len(rec) < len(magic)+2+int(rec[len(magic)+1])+nonceSize:
-		return nil, fmt.Errorf("%w: cut off after %d bytes", ErrForged, len(rec))
-	}
-	id := string(rec[len(magic)+2:][:rec[len(magic)+1]])
-	if !validID(id) {
-		return nil, fmt.Errorf("%w: no valid KEK id", ErrForged)
+	id, err := ID(rec)
+	if err != nil {
+		return nil, err
 	}
 	i := slices.Index(k.ids, id)
 	if i < 0 {
@@ -95,6 +86,26 @@ func (k *KEK) Open(path string, rec []byte) (*keyring.Ring, error) {
 	}
 	return parse(plain)
 }
+
+// ID returns the id of the KEK that a record says it is sealed under; only who
+// opens it knows. Its errors wrap ErrFormat or ErrForged.
+func ID(rec []byte) (string, error) {
+	switch {
+	case !enveloped(rec):
+		return "", fmt.Errorf("%w: %d bytes that are not a sealed record", ErrForged, len(rec))
+	case rec[len(magic)] != format:
+		return "", fmt.Errorf("%w: format %d, this version reads %d; upgrade this node", ErrFormat, rec[len(magic)], format)
+	case len(rec) < len(magic)+2 || len(rec) < len(magic)+2+int(rec[len(magic)+1])+nonceSize:
+		return "", fmt.Errorf("%w: cut off after %d bytes", ErrForged, len(rec))
+	}
+	id := string(rec[len(magic)+2:][:rec[len(magic)+1]])
+	if !validID(id) {
+		return "", fmt.Errorf("%w: no valid KEK id", ErrForged)
+	}
+	return id, nil
+}
+
+func enveloped(rec []byte) bool { return len(rec) > len(magic) && string(rec[:len(magic)]) == magic }
 
 func parse(plain []byte) (*keyring.Ring, error) {
 	r, err := keyring.Parse(plain)
