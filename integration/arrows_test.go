@@ -27,7 +27,7 @@ var arrows = map[string]struct {
 	"internal/canary":        {"", false},
 	"internal/fleet":         {"keyring", true},
 	"internal/etcd":          {"", true},
-	"internal/etcd/etcdtest": {"internal/etcd", true},
+	"internal/etcd/etcdtest": {"internal/devcert internal/etcd", true},
 	"internal/etcd/memory":   {"", true},
 	"internal/devcert":       {"", false},
 	"internal/jitter":        {"", false},

@@ -36,7 +36,7 @@ func (s *site) spoil(certFile, keyFile string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.writePair(certFile, keyFile, der, key)
+	s.writePair(certFile, keyFile, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
 }
 
 // ready waits for a node to be.

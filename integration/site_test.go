@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"sync"
@@ -70,19 +69,19 @@ func (s *site) pair(certFile, keyFile string) (cert tls.Certificate, ca []byte) 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.writePair(certFile, keyFile, cert.Certificate[0], cert.PrivateKey)
+	s.writePair(certFile, keyFile, cert)
 	return cert, ca
 }
 
 // writePair writes a certificate and its key to files.
-func (s *site) writePair(certFile, keyFile string, der []byte, key any) {
+func (s *site) writePair(certFile, keyFile string, cert tls.Certificate) {
 	s.t.Helper()
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	certPEM, keyPEM, err := devcert.Files(cert)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	s.write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	s.write(certFile, certPEM)
+	s.write(keyFile, keyPEM)
 }
 
 func (s *site) write(file string, data []byte) {

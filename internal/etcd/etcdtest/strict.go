@@ -1,45 +1,35 @@
 package etcdtest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"google.golang.org/grpc"
+
+	"github.com/stekring/stekring/internal/devcert"
 )
 
 // Authority signs certificates for a test.
 type Authority struct {
 	File string // its own, in PEM
 
-	t    testing.TB
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	t   testing.TB
+	dir string
+	ca  *devcert.Authority
 }
 
 // NewAuthority returns one that nothing trusts yet.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
-	a := &Authority{t: t, dir: t.TempDir(), key: newKey(t)}
-	a.File = filepath.Join(a.dir, "ca.pem")
-	a.cert = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	ca, err := devcert.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
 	}
-	a.sign(a.cert, a.key, a.File)
+	a := &Authority{t: t, dir: t.TempDir(), ca: ca}
+	a.File = a.write("ca.pem", ca.PEM)
 	return a
 }
 
@@ -47,45 +37,24 @@ func NewAuthority(t testing.TB) *Authority {
 // name, and for a server on this host.
 func (a *Authority) Issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
-	key := newKey(a.t)
-	certFile, keyFile = filepath.Join(a.dir, name+".pem"), filepath.Join(a.dir, name+"-key.pem")
-	a.sign(&x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}, key, certFile)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	cert, err := a.ca.Issue(name, "localhost", "127.0.0.1")
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.write(keyFile, "PRIVATE KEY", der)
-	return certFile, keyFile
+	certPEM, keyPEM, err := devcert.Files(cert)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.write(name+".pem", certPEM), a.write(name+"-key.pem", keyPEM)
 }
 
-func (a *Authority) sign(cert *x509.Certificate, key *ecdsa.PrivateKey, file string) {
+func (a *Authority) write(name string, content []byte) (file string) {
 	a.t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, &key.PublicKey, a.key)
-	if err != nil {
+	file = filepath.Join(a.dir, name)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
 		a.t.Fatal(err)
 	}
-	a.write(file, "CERTIFICATE", der)
-}
-
-func (a *Authority) write(file, kind string, der []byte) {
-	a.t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	return file
 }
 
 // Strict starts an etcd that takes TLS clients only which have a certificate of
