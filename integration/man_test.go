@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -104,7 +103,7 @@ func TestCompletion(t *testing.T) {
 	} {
 		cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--rcfile", rc, "-i")
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "TERM=dumb", "INPUTRC=/dev/null", "HISTFILE=")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // away from the terminal of this test
+		cmd.SysProcAttr = session() // away from the terminal of this test
 		cmd.Stdin = strings.NewReader("stekring " + typed + "\t\n")
 		out, _ := cmd.CombinedOutput()
 		if !strings.Contains(string(out), "<"+want+">") {

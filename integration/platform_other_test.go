@@ -11,3 +11,5 @@ import (
 const sigstop, sigcont = syscall.Signal(-1), syscall.Signal(-1)
 
 func mkfifo(string) error { return errors.ErrUnsupported }
+
+func session() *syscall.SysProcAttr { return nil }

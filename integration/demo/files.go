@@ -27,18 +27,13 @@ func (d *docker) files() error {
 	if err != nil {
 		return err
 	}
-	www, err := ca.Issue(site, "localhost", "127.0.0.1")
-	if err != nil {
-		return err
-	}
-	wwwPEM, wwwKey, err := devcert.Files(www)
+	wwwPEM, wwwKey, err := issue(ca, site)
 	if err != nil {
 		return err
 	}
 	cfg := config.Config{
-		Ring: "www",
-		Etcd: config.Etcd{Prefix: "/stekring", CAFile: "/etc/stekring/ca.pem", CertFile: "/etc/stekring/cert.pem", KeyFile: "/etc/stekring/key.pem"},
-		// 21 lifetimes are the most that a ring holds; this leaves room for a rotation on request.
+		Ring:      "www",
+		Etcd:      config.Etcd{Prefix: "/stekring", CAFile: "/etc/stekring/ca.pem", CertFile: "/etc/stekring/cert.pem", KeyFile: "/etc/stekring/key.pem"},
 		Rotation:  config.Rotation{Interval: interval, TicketLifetime: lifetime, Enabled: true},
 		Election:  config.Election{TTL: ttl, Candidate: true},
 		Seal:      config.Seal{KEKFile: "/etc/stekring/kek"},
@@ -59,11 +54,7 @@ func (d *docker) files() error {
 	for n := range members {
 		for _, kind := range []string{"etcd", "node"} {
 			host := fmt.Sprintf("%s-%d", kind, n+1)
-			cert, err := ca.Issue(host, "localhost", "127.0.0.1")
-			if err != nil {
-				return err
-			}
-			certPEM, keyPEM, err := devcert.Files(cert)
+			certPEM, keyPEM, err := issue(ca, host)
 			if err != nil {
 				return err
 			}
@@ -83,6 +74,15 @@ func (d *docker) files() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(d.dir, ".env"), []byte("STEKRING_USER="+d.user+"\nCOMPOSE_PROJECT_NAME="+project+"\n"), 0o600)
+}
+
+// issue returns what the files of a certificate for a host hold.
+func issue(ca *devcert.Authority, host string) (certPEM, keyPEM []byte, err error) {
+	cert, err := ca.Issue(host, "localhost", "127.0.0.1")
+	if err != nil {
+		return nil, nil, err
+	}
+	return devcert.Files(cert)
 }
 
 // fill makes a directory of files that are the containers' user's alone.
