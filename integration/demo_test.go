@@ -48,6 +48,6 @@ func TestDemoRevoked(t *testing.T) {
 	}
 	eventually(t, "a rotation after the revoke", func() bool { return d.version() > version })
 	if code := d.stop(); code != 0 {
-		t.Errorf("exit %d, want 0", code)
+		t.Errorf("exit %d, want 0; at the end %+v", code, d.events[len(d.events)-1])
 	}
 }

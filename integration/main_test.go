@@ -99,6 +99,8 @@ type event struct {
 	Etcd       string `json:"etcd"`
 	Nodes      []struct{ ID, Address string }
 
+	LastFailure string `json:"last_failure"`
+
 	Handshakes, Full, Resumed, Offered, Missed, Failed, Rotations, Failovers int
 }
 

@@ -31,10 +31,10 @@ func TestRunbooks(t *testing.T) {
 	}{
 		"unreachable": {
 			page: "StekringProblem", section: "unreachable", looks: true, keeps: true, broken: func(b *bench) { b.etcd.Down() }, mend: func(b *bench) { b.etcd.Up() },
-			says: []string{`"cause": "unreachable"`, "connection refused", "etcd does not answer; serving with what is known", "is unhealthy"},
+			says: []string{`"cause": "unreachable"`, "connection refused", "etcd does not answer; will try again", "is unhealthy"},
 		},
 		"stalled": {
-			page: "StekringProblem", section: "stalled", looks: true, keeps: true, says: []string{`"cause": "stalled"`, "database space exceeded", "leading: will try again", "NOSPACE"},
+			page: "StekringProblem", section: "stalled", looks: true, keeps: true, says: []string{`"cause": "stalled"`, "database space exceeded", "this node leads and cannot keep the ring", "NOSPACE"},
 			broken: func(b *bench) {
 				lead(b)
 				c := b.etcd.Client()
