@@ -73,7 +73,7 @@ func badAuthorities(t *testing.T) {
 
 func noKEK(t *testing.T) {
 	says{
-		"seal: {}":                                        "c.yaml:1: seal.kek_file: is required; make one with: stekring keygen --out FILE",
+		"seal: {}":                                        "c.yaml:1: seal.kek_file: is required; give the file that all nodes have, or make the first with: stekring keygen --out FILE",
 		"seal: {kek_file: ''}":                            "c.yaml:1: seal.kek_file: is required",
 		"seal: {insecure_plaintext: false}":               "c.yaml:1: seal.kek_file: is required",
 		"seal: {kek_file: kek, insecure_plaintext: true}": "c.yaml:1: seal.insecure_plaintext: true: excludes seal.kek_file; remove one of them",

@@ -119,7 +119,7 @@ func (c *checker) seal() {
 	case s.InsecurePlaintext:
 		c.warn("seal.insecure_plaintext", "true", "whoever reads etcd, its disk or its backups can open recorded traffic")
 	case s.KEKFile == "" && !c.dev && c.fine("seal.insecure_plaintext"):
-		c.missing("seal.kek_file", "is required; make one with: stekring keygen --out FILE")
+		c.missing("seal.kek_file", "is required; give the file that all nodes have, or make the first with: stekring keygen --out FILE")
 	}
 }
 

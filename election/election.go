@@ -92,7 +92,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 				said = ""
 				log.Info("elected", zap.Int64("term", term.rev))
 				err = c.serve(s, term, lead)
-				log.Info("term over", zap.Int64("term", term.rev), zap.Error(err))
+				log.Info("term over", zap.Int64("term", term.rev), zap.NamedError("why", err))
 				led = time.Since(start)
 				return err
 			})

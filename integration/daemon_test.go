@@ -233,6 +233,23 @@ func TestStartsWithTheRing(t *testing.T) {
 	}
 }
 
+// TestStopsBeforeItServes is asked to stop while it waits for the ring.
+func TestStopsBeforeItServes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nobody)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	p := s.run("a", func(c *config.Config) { c.Listeners[0].Address = taken.Addr().String() })
+	p.hear("serving HTTP", 1)
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit %d, want 0: it was asked to", code)
+	}
+}
+
 // distant returns an endpoint at which the etcd of another answers late at first.
 func distant(t *testing.T, endpoint string) string {
 	t.Helper()

@@ -58,6 +58,9 @@ func TestSaysWhyEtcdIsOutOfReach(t *testing.T) {
 		eventually(t, tt.id+" has the reason in its status", func() bool { return strings.Contains(p.status().Problem, tt.problem) })
 		p.quiet()
 	}
+	// The first thing that an operator asks says it too.
+	check(t, typed{[]string{"status", "--config", s.configure("operator", as(ca, nil))}, 3, "certificate required"})
+
 	fine := s.run("fine", as(ca, ca))
 	fine.share()
 	if n := len(fine.said("cannot connect to etcd; will try again")); n > 0 {

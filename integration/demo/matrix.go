@@ -76,7 +76,7 @@ func (m Matrix) Print(out io.Writer) {
 		l.Refused += one.Refused
 		l.Broken += one.Broken
 	}
-	fmt.Fprintf(out, "%d of %d tickets resumed, %d missed; %d ended rightly; connections: %d found nobody, %d broke\n",
+	fmt.Fprintf(out, "%d of %d tickets resumed, %d missed; %d ended by a revoke or a cut; connections: %d refused, %d broken\n",
 		t.Resumed, t.Resumed+t.Missed, t.Missed, t.Due, l.Refused, l.Broken)
 }
 

@@ -43,18 +43,21 @@ func TestScenario(t *testing.T) {
 	f.image()
 	f.bounds()
 
-	f.phase("rotate", nil, func() { f.ask("rotate") })
-	f.phase("kill the leader", f.leader, func() {
-		leader := f.leader()
+	f.phase("rotate", "", func() { f.ask("rotate") })
+	leader := f.leader()
+	f.phase("kill the leader", leader, func() {
 		f.docker("kill", "-s", "KILL", f.id(leader))
-		f.eventually("another node leads", func() bool { now := f.leader(); return now != "" && now != leader })
+		f.eventually("another node leads", func() bool { return f.leader() != leader })
 		f.rotations(2)
 		f.docker("start", f.id(leader))
 		f.healthy(leader)
 	})
+	if due := f.matrix().Total().Due; due > 0 {
+		t.Errorf("%d tickets ended with a leader", due)
+	}
 	const cut = "node-2"
 	before := f.matrix()
-	f.phase("cut a node off from etcd for two intervals", func() string { return cut }, func() {
+	f.phase("cut a node off from etcd for two intervals", cut, func() {
 		f.docker("network", "disconnect", project+"_back", f.id(cut))
 		f.rotations(2)
 		f.docker("network", "connect", project+"_back", f.id(cut))
@@ -68,14 +71,14 @@ func TestScenario(t *testing.T) {
 		}
 	}
 	before = f.matrix()
-	f.phase("stop an etcd member", nil, func() {
+	f.phase("stop an etcd member", "", func() {
 		f.docker("stop", f.id("etcd-1"))
 		f.rotations(2)
 		f.docker("start", f.id("etcd-1"))
 		f.healthy("etcd-1")
 	})
 	for _, node := range f.nodes() {
-		f.phase("restart "+node, func() string { return node }, func() {
+		f.phase("restart "+node, node, func() {
 			f.docker("restart", f.id(node))
 			f.healthy(node)
 		})
@@ -84,7 +87,7 @@ func TestScenario(t *testing.T) {
 		t.Errorf("%d tickets ended with nobody cut off and nothing revoked", due)
 	}
 	before = f.matrix()
-	f.phase("revoke", nil, func() { f.ask("revoke", "--reason", "a test", "--yes") })
+	f.phase("revoke", "", func() { f.ask("revoke", "--reason", "a test", "--yes") })
 	if due := f.matrix().Since(before).Total().Due; due == 0 {
 		t.Error("no ticket ended with a revoke")
 	}
@@ -94,12 +97,8 @@ func TestScenario(t *testing.T) {
 // phase does something to the fleet, and waits until every pair resumes tickets
 // again. Nothing may be missed meanwhile, and no connection break, but at the
 // node it is done to.
-func (f *fleet) phase(what string, victim func() string, do func()) {
+func (f *fleet) phase(what, at string, do func()) {
 	f.t.Helper()
-	at := ""
-	if victim != nil {
-		at = victim()
-	}
 	before := f.matrix()
 	var m Matrix
 	err := progress.New(f.t.Output()).Step(what, func() (err error) {
@@ -188,14 +187,18 @@ func (f *fleet) status(node string) (s status) {
 	return s
 }
 
-// leader returns who leads, or "".
-func (f *fleet) leader() string {
-	for _, node := range f.nodes() {
-		if f.status(node).Leader {
-			return node
+// leader returns who leads, once somebody does.
+func (f *fleet) leader() (found string) {
+	f.t.Helper()
+	f.eventually("somebody leads", func() bool {
+		for _, node := range f.nodes() {
+			if f.status(node).Leader {
+				found = node
+			}
 		}
-	}
-	return ""
+		return found != ""
+	})
+	return found
 }
 
 // newest returns the highest version that a node has.

@@ -28,7 +28,7 @@ import (
 var (
 	endpoints = flag.String("etcd", "http://127.0.0.1:2379", "`URLs` of etcd, separated by commas")
 	kekFile   = flag.String("kek", "kek", "`file` with the KEK, from stekring keygen")
-	listen    = flag.String("listen", "127.0.0.1:8443", "`address` to serve at")
+	listen    = flag.String("listen", "127.0.0.1:9443", "`address` to serve at")
 	certFile  = flag.String("cert", "cert.pem", "certificate `file`")
 	keyFile   = flag.String("key", "key.pem", "private key `file`")
 	interval  = flag.Duration("interval", time.Hour, "from one rotation to the next; tickets live twelve times as long")
@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log, err := zap.NewProduction()
+	log, err := zap.NewProduction(zap.AddStacktrace(zap.FatalLevel))
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	completable(root)
 
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.PersistentPreRun = func(*cobra.Command, []string) {
+		started = true
+		_ = keepMemory() // run says if it cannot be
+	}
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -91,6 +94,15 @@ func Main(args []string, stdout, stderr io.Writer) int {
 func configFlags(cmd *cobra.Command) {
 	cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default "+defaultConfig+", if it exists)")
 	config.Flags(cmd.Flags())
+}
+
+// askFlags is configFlags for verbs that ask a fleet, whom most of a node's
+// configuration says nothing.
+func askFlags(cmd *cobra.Command) {
+	configFlags(cmd)
+	for _, name := range []string{"node-id", "http-address", "log-level", "log-format"} {
+		_ = cmd.Flags().MarkHidden(name)
+	}
 }
 
 // load reads the configuration that a command's flags name.

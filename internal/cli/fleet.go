@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -64,10 +65,11 @@ func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
 
 // unreachable finds out why, as the client says no more than that time is up.
 func (f *fleetClient) unreachable(ctx context.Context, err error) error {
+	said := fmt.Sprintf("%.1000s", plain(err.Error()))
 	if definite(err) {
-		return fmt.Errorf("etcd at %s: %w", strings.Join(f.cfg.Etcd.Endpoints, ", "), err)
+		return fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), said)
 	}
-	why := []string{err.Error()}
+	why := []string{said}
 	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
 	if err != nil {
 		why = append(why, err.Error())
@@ -129,5 +131,12 @@ func knock(ctx context.Context, endpoint string, config *tls.Config) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", endpoint, err)
 	}
-	return c.Close()
+	defer c.Close()
+	// With TLS 1.3 a server refuses a client's certificate only after the
+	// handshake. One that does not waits for what the client says.
+	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%s: %w", endpoint, err)
+	}
+	return nil
 }

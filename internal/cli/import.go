@@ -21,7 +21,12 @@ func importCmd() *cobra.Command {
 		Short: "Make the first ring of the keys in Caddy's stek.bin",
 		Long: "Make the first ring of a fleet of the keys in the stek.bin of Caddy's distributed session\n" +
 			"ticket module, so that clients of the one resume at the other. Do it before any node runs.",
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("import needs one FILE, as Caddy's stek.bin; %d given", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := open(cmd)
 			if err != nil {
@@ -44,7 +49,7 @@ func importCmd() *cobra.Command {
 			return nil
 		},
 	}
-	configFlags(cmd)
+	askFlags(cmd)
 	return cmd
 }
 

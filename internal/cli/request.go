@@ -36,7 +36,7 @@ func rotateCmd() *cobra.Command {
 			return ask(cmd, fleet.Request{Op: fleet.Rotate, Reason: reason})
 		},
 	}
-	configFlags(cmd)
+	askFlags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "for the leader's log")
 	return cmd
 }
@@ -58,7 +58,7 @@ func revokeCmd() *cobra.Command {
 			return ask(cmd, fleet.Request{Op: fleet.Revoke, Reason: reason})
 		},
 	}
-	configFlags(cmd)
+	askFlags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "for the leader's log; required")
 	cmd.Flags().BoolVar(&yes, "yes", false, "yes, lose every ticket")
 	return cmd

@@ -71,7 +71,7 @@ func statusCmd() *cobra.Command {
 			}
 		},
 	}
-	configFlags(cmd)
+	askFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json or yaml")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again every second, until interrupted")
 	cmd.Flags().BoolVar(&check, "check", false, "exit 4 if something is wrong")
@@ -137,12 +137,12 @@ func indented(w io.Writer, v any) error {
 func statusTable(out io.Writer, s fleet.Status) error {
 	now := time.Now()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	sealed := "in clear"
-	if s.KEK != "" {
-		sealed = "sealed under " + s.KEK
+	sealed := "sealed under " + s.KEK
+	if s.KEK == "" {
+		sealed = "not sealed"
 	}
 	if s.Version == 0 {
-		fmt.Fprintf(w, "RING %s\tnot known here\n", s.Ring)
+		fmt.Fprintf(w, "RING %s\tnot known here\t%s\n", s.Ring, sealed)
 	} else {
 		fmt.Fprintf(w, "RING %s\tepoch %d\tversion %d\t%s\trotated %s ago\tnext %s\n",
 			s.Ring, s.Epoch, s.Version, sealed, span(now.Sub(s.LastRotation)), until(s.NextRotation, now))

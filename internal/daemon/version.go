@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,13 +30,18 @@ func versions(ctx context.Context, client *clientv3.Client, log *zap.Logger) {
 				log.Debug("etcd's version not known yet", zap.String("endpoint", endpoint), zap.Error(err))
 				return false
 			}
-			if flaw := etcd.Flaw(s.Version); flaw != "" {
-				log.Warn("etcd has known holes", zap.String("endpoint", endpoint), zap.String("version", s.Version), zap.String("what", flaw))
-			}
+			warnOf(log, endpoint, s.Version)
 			return true
 		})
 		if len(left) > 0 {
 			_ = wait.Sleep(ctx, versionPause)
 		}
+	}
+}
+
+// warnOf warns of a version with known holes. What it is comes from the network.
+func warnOf(log *zap.Logger, endpoint, version string) {
+	if flaw := etcd.Flaw(version); flaw != "" {
+		log.Warn("etcd has known holes", zap.String("endpoint", endpoint), zap.String("version", fmt.Sprintf("%.40s", version)), zap.String("what", flaw))
 	}
 }

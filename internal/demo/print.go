@@ -176,7 +176,7 @@ func (p *table) event(e any) {
 		p.print(fmt.Sprintf("%skilled    %s, which led\n", clock, e.Node))
 	case summaryEvent:
 		p.print(fmt.Sprintf("\n%d handshakes with %d nodes in %.0f s: %d of %d tickets resumed, %d missed, %d connections failed\n"+
-			"%d rotations, every node within %.1f ms of the first (p99); %d failovers, the longest %.1f s\n",
+			"%d rotations, each on the other nodes within %.1f ms of the first (p99, from version 2 on); %d failovers, the longest %.1f s\n",
 			e.Handshakes, e.Nodes, e.Seconds, e.Resumed, e.Offered, e.Missed, e.Failed, e.Rotations, e.ApplyP99MS, e.Failovers, e.FailoverMaxS))
 	}
 }

@@ -25,7 +25,7 @@ type tracker struct {
 	next     uint64 // the version to announce next
 	leader   string
 	term     int64
-	applied  []time.Duration // from the first node's apply to each node's
+	applied  []time.Duration // from the first node's apply to each other's
 
 	rotations, failovers int
 	failoverMax          time.Duration
@@ -134,7 +134,7 @@ func (t *tracker) announce(number uint64, now time.Time) {
 		}
 	}
 	for _, at := range v.at {
-		if number > 1 { // the first was there before some of the nodes
+		if number > 1 && at != first { // version 1 was there before some of the nodes
 			t.applied = append(t.applied, at.Sub(first))
 		}
 	}

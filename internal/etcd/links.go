@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,7 +28,7 @@ const (
 
 var (
 	errSilent = errors.New("connected, but no answer in time")
-	errClosed = errors.New("connected, but closed without an answer; is it an etcd, and is it https or http?")
+	errClosed = errors.New("connected, but closed without an answer")
 )
 
 // links logs why endpoints cannot be connected to. The client's calls only say
@@ -101,6 +102,9 @@ func (l *links) failed(ctx context.Context, address string, err error) {
 		return
 	}
 	k.said[why], k.down = true, true
+	if errors.Is(err, errClosed) && k.up.IsZero() {
+		err = fmt.Errorf("%w; is it an etcd, and is it https or http?", err)
+	}
 	l.log.Warn("cannot connect to etcd; will try again", zap.String("endpoint", k.endpoint), zap.Error(err))
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -24,6 +25,9 @@ const (
 	maxNodes    = 10_000
 	maxRequests = 64
 	maxValue    = 8 << 10 // bytes of a report or a request
+	// maxListeners is how many of a report's are kept: an empty one has three
+	// bytes in etcd, and sixteen here.
+	maxListeners = 64
 )
 
 // Layout names the etcd keys of one ring.
@@ -131,6 +135,7 @@ func Read(ctx context.Context, kv clientv3.KV, l Layout, fence ...clientv3.Cmp) 
 	for _, kv := range kvs(2) {
 		var n Node
 		if kv.Lease != 0 && decode(kv.Value, &n) == nil && l.Node(n.ID) == string(kv.Key) {
+			n.Listeners = slices.Clone(n.Listeners[:min(maxListeners, len(n.Listeners))])
 			s.Nodes = append(s.Nodes, n)
 		}
 	}

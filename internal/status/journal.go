@@ -10,15 +10,20 @@ import (
 	"github.com/stekring/stekring/keyring/rotator"
 )
 
-// remembered is how many events there are at most.
-const remembered = 50
+// How many events there are at most: of this node's own, and of others', who come
+// and go as they like, and must not push those out.
+const (
+	ownEvents    = 40
+	othersEvents = 20
+)
 
 // event is something that this node has seen.
 type event struct {
-	N    int // of all since the start
-	At   time.Time
-	Kind string
-	Text string
+	N      int // of all since the start
+	At     time.Time
+	Kind   string
+	Text   string
+	others bool
 }
 
 // Aloud reports whether a person must hear of it who does not see.
@@ -27,18 +32,29 @@ func (e event) Aloud() bool { return e.Kind != "start" && e.Kind != "nodes" }
 // journal is the last events, oldest first.
 type journal struct {
 	events []event
+	count  int       // of all since the start
 	began  time.Time // of the problem that there is
 }
 
 func (j *journal) add(at time.Time, kind, format string, args ...any) {
-	n := 1
-	if len(j.events) > 0 {
-		n = j.events[len(j.events)-1].N + 1
+	j.append(event{At: stamp(at), Kind: kind, Text: fmt.Sprintf(format, args...)}, ownEvents)
+}
+
+func (j *journal) append(e event, most int) {
+	j.count++
+	e.N = j.count
+	same := func(o event) bool { return o.others == e.others }
+	n := 0
+	for _, o := range j.events {
+		if same(o) {
+			n++
+		}
 	}
-	if len(j.events) == remembered {
-		j.events = slices.Delete(j.events, 0, 1)
+	if n == most {
+		oldest := slices.IndexFunc(j.events, same)
+		j.events = slices.Delete(j.events, oldest, oldest+1)
 	}
-	j.events = append(j.events, event{N: n, At: stamp(at), Kind: kind, Text: fmt.Sprintf(format, args...)})
+	j.events = append(j.events, e)
 }
 
 // newest returns the events, newest first.
@@ -109,7 +125,9 @@ func (j *journal) fleet(was, is look, self string) {
 	if is.at.Sub(was.at) > stale {
 		gap = ", some time after " + was.at.UTC().Format("15:04:05")
 	}
-	note := func(kind, format string, args ...any) { j.add(is.at, kind, "%s%s", fmt.Sprintf(format, args...), gap) }
+	note := func(kind, format string, args ...any) {
+		j.append(event{At: stamp(is.at), Kind: kind, Text: fmt.Sprintf(format, args...) + gap, others: true}, othersEvents)
+	}
 	switch leader := is.fleet.Leader; {
 	case leader == was.fleet.Leader && (leader == "" || is.fleet.Term == was.fleet.Term), leader == self && leader != "":
 	case leader == "":

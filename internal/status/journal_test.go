@@ -80,10 +80,16 @@ func TestProblemEnds(t *testing.T) {
 
 func TestJournalIsBounded(t *testing.T) {
 	var j journal
-	for i := range 10 * remembered {
+	for i := range 10 * ownEvents {
 		j.add(time.Now(), "ring", "%s", strings.Repeat("x", i))
 	}
-	if got := j.newest(); len(got) != remembered || got[0].N != 10*remembered || got[remembered-1].N != 9*remembered+1 {
+	if got := j.newest(); len(got) != ownEvents || got[0].N != 10*ownEvents || got[ownEvents-1].N != 9*ownEvents+1 {
 		t.Errorf("%d events, from %d to %d", len(got), got[0].N, got[len(got)-1].N)
+	}
+	for range 10 * ownEvents { // whoever can write to etcd can have nodes come and go
+		j.append(event{Kind: "nodes", others: true}, othersEvents)
+	}
+	if got := j.newest(); len(got) != ownEvents+othersEvents || got[0].Kind != "nodes" || got[othersEvents].Kind != "ring" || got[0].N != 20*ownEvents {
+		t.Errorf("%d events with those of others, the newest %+v", len(got), got[0])
 	}
 }

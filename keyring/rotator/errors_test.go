@@ -3,13 +3,17 @@ package rotator_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/stekring/stekring/internal/etcd/etcdtest"
+	"github.com/stekring/stekring/internal/etcd/memory"
 	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
 )
@@ -176,4 +180,23 @@ func (f *fleetOf) endLeases() {
 	for _, l := range resp.Leases {
 		_, _ = c.Revoke(f.t.Context(), l.ID)
 	}
+}
+
+// TestSaysOnceWhatComesByTurns has an etcd answer in two ways by turns, as one
+// does that has lost its quorum.
+func TestSaysOnceWhatComesByTurns(t *testing.T) {
+	inMemory(t, func(t *testing.T, f *fleetOf) {
+		core, logs := observer.New(zap.WarnLevel)
+		n := f.start(func(c *rotator.Config) { c.Log = zap.New(core) })
+		f.until(n, "ring", version(1))
+		etcd := f.etcd.(*memory.Etcd)
+		for i := range 600 {
+			etcd.Fail(fmt.Errorf("way %d to say it", i%2))
+			time.Sleep(time.Second)
+		}
+		etcd.Fail(nil)
+		if lines := logs.FilterMessageSnippet("does not have this node's report").All(); len(lines) < 1 || len(lines) > 4 {
+			t.Errorf("in ten minutes %d lines say that etcd lacks the report, want one for each way", len(lines))
+		}
+	})
 }

@@ -69,7 +69,7 @@ func (r *Rotator) why(ctx context.Context, err error) error {
 	defer cancel()
 	_, answer := etcdserverpb.NewKVClient(conn).Range(ctx, &etcdserverpb.RangeRequest{Key: []byte(r.path.Ring()), KeysOnly: true})
 	if s := status.Convert(answer); s.Code() == codes.Unavailable {
-		return fmt.Errorf("%w: %s", err, s.Message())
+		return fmt.Errorf("%w: %.300s", err, s.Message())
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package rotator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -85,12 +86,16 @@ func (r *Rotator) Status() Status {
 	case r.etcd.refuse != nil:
 		s.Cause, s.Problem = r.etcd.cause(), r.etcd.refuse.Error()
 	}
+	s.Problem = fmt.Sprintf("%.1000s", s.Problem) // a report that is too long is none
 	return s
 }
 
+// maxReasons is how many are logged of one time in which etcd lacks the report.
+const maxReasons = 8
+
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
-	said := ""
+	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
 	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
 			for last := ""; ; {
@@ -106,9 +111,9 @@ func (r *Rotator) report(ctx context.Context) {
 					if err != nil {
 						return err
 					}
-					if last = now; said != "" {
+					if last = now; len(said) > 0 {
 						r.log.Info("reporting again")
-						said = ""
+						clear(said)
 					}
 					wait.Reset()
 				}
@@ -122,9 +127,10 @@ func (r *Rotator) report(ctx context.Context) {
 			}
 		})
 		if ctx.Err() == nil {
-			if why := fmt.Sprint(err); why != said {
+			// That the lease has ended is no reason yet; the next try finds one.
+			if why := fmt.Sprint(err); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
 				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
-				said = why
+				said[why] = true
 			}
 			_ = wait.Sleep(ctx, r.retry())
 		}

@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,13 @@ func TestStatusHasACauseForEveryProblem(t *testing.T) {
 		if s := r.Status(); s.Cause != want || (s.Problem == "") != (want == "") {
 			t.Errorf("cause %q of problem %q, want %q", s.Cause, s.Problem, want)
 		}
+	}
+
+	// Reports of more than 8 KiB are none.
+	long := unconnected(t)
+	long.linked(errors.New(strings.Repeat("x", 1<<20)))
+	if got := len(long.Status().Problem); got > 1000 {
+		t.Errorf("a problem of %d bytes, want 1000 at most", got)
 	}
 
 	// One problem is shown at a time: that which the others may come from.

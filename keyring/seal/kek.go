@@ -58,9 +58,9 @@ func NewKEK() *KEK {
 func Plaintext() *KEK { return &KEK{open: true} }
 
 // LoadKEK reads a KEK file of at most 64 KiB and 32 keys. The file must be a
-// regular one that only its owner can read or write. Where that is another user
-// than this process's, the group may read it too: so Kubernetes and systemd hand
-// files over. Windows has no such modes.
+// regular one that only its owner can read or write. If that is root, and this
+// process is not, the group may read it too: so Kubernetes and systemd hand files
+// over. Windows has no such modes.
 func LoadKEK(file string) (*KEK, error) {
 	// To open a FIFO is to wait for its writer, so look before.
 	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() {

@@ -5,6 +5,7 @@ package seal
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,23 +46,39 @@ func TestLoadKEKSpecial(t *testing.T) {
 	}
 }
 
-// TestLoadKEKHandedOver has files of another user that this process reads.
+// TestLoadKEKHandedOver is a process that is not root and has files by its group.
 func TestLoadKEKHandedOver(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
+		t.Skip("only root can hand files over")
 	}
-	for mode, want := range map[os.FileMode]string{
-		0o600: "", 0o440: "", 0o640: "",
-		0o660: "mode 0660", 0o444: "mode 0444", 0o604: "mode 0604", 0o450: "mode 0450",
+	const root, self, other = 0, 65532, 65533
+	for _, tt := range []struct {
+		owner int
+		mode  os.FileMode
+		want  string
+	}{
+		{root, 0o440, ""}, {root, 0o640, ""},
+		{root, 0o660, "mode 0660"}, {root, 0o444, "mode 0444"}, {root, 0o450, "mode 0450"},
+		{self, 0o440, "mode 0440"}, {other, 0o440, "mode 0440"}, {other, 0o640, "mode 0640"},
 	} {
-		file := kekFile(t, line("a", testRaw(0)), mode)
-		if err := os.Chown(file, 65532, 0); err != nil {
+		file := kekFile(t, line("a", testRaw(0)), tt.mode)
+		for dir := filepath.Dir(file); len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chown(file, tt.owner, 0); err != nil { // the group stays
 			t.Fatal(err)
 		}
-		if want != "" {
-			refuse(t, "of another user", file, want+" lets others read or change it")
-		} else if _, err := LoadKEK(file); err != nil {
-			t.Errorf("LoadKEK of another user's file of mode %04o = %v, want a KEK", mode, err)
+		if err := syscall.Setreuid(-1, self); err != nil {
+			t.Fatal(err)
+		}
+		k, err := LoadKEK(file)
+		if err := syscall.Setreuid(-1, root); err != nil {
+			t.Fatal(err)
+		}
+		if tt.want == "" && err != nil || tt.want != "" && (k != nil || err == nil || !strings.Contains(err.Error(), tt.want+" lets others read or change it")) {
+			t.Errorf("LoadKEK of a file of user %d, mode %04o = %v, %v, want %q", tt.owner, tt.mode, k, err, tt.want)
 		}
 	}
 }
