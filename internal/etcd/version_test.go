@@ -1,6 +1,7 @@
 package etcd_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -32,5 +33,18 @@ func TestFlaw(t *testing.T) {
 		if len(got) > 200 || strings.Contains(got, "\n") {
 			t.Errorf("Flaw(%.40q) is %d bytes: %.300q", tt.version, len(got), got)
 		}
+	}
+}
+
+// TestAdviceIsSound upgrades to what an old server is advised to.
+func TestAdviceIsSound(t *testing.T) {
+	advised := regexp.MustCompile(`3\.[0-9]+\.[0-9]+`).FindAllString(etcd.Flaw("3.4.0"), -1)
+	for _, v := range advised {
+		if flaw := etcd.Flaw(v); flaw != "" {
+			t.Errorf("advice is to upgrade to %s, which %s", v, flaw)
+		}
+	}
+	if len(advised) < 3 {
+		t.Errorf("advised %q, want a release of each branch", advised)
 	}
 }
