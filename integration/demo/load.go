@@ -27,11 +27,15 @@ const (
 	noted    = 20 // misses that are told in words
 )
 
-// fact is what a node said of itself on a connection.
+// fact is what a node said of itself on a connection; epoch 0 is nothing yet.
 type fact struct {
 	epoch, version uint64
 	local          bool
 }
+
+// facts are what a node said last before a connection, and on it. What it was at
+// the handshake is between them.
+type facts [2]fact
 
 // crowd is many TLS clients.
 type crowd struct {
@@ -50,7 +54,7 @@ type client struct {
 	ticket *tls.ClientSessionState
 	fresh  *tls.ClientSessionState // what this connection brought
 	from   int                     // address that gave it
-	fact   fact                    // of who gave it, then
+	facts  facts                   // of who gave it
 	issued time.Time
 }
 
@@ -166,6 +170,10 @@ func (c *crowd) visit(one *client, at int) {
 	link(func(l *Link) { l.Made++ })
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	there := facts{before, now}
+	if before.epoch == 0 {
+		there[0] = now
+	}
 	c.known[at], c.matrix.Nodes[at] = now, node
 	if age := time.Since(one.issued); one.ticket != nil {
 		cell := &c.matrix.Cells[one.from][at]
@@ -173,17 +181,17 @@ func (c *crowd) visit(one *client, at int) {
 		case conn.ConnectionState().DidResume:
 			cell.Resumed++
 			c.matrix.Oldest = max(c.matrix.Oldest, age.Seconds())
-		case age > lifetime || one.fact.due(before) || one.fact.due(now):
+		case age > lifetime || one.facts.due(there):
 			cell.Due++
 		default:
 			cell.Missed++
 			if len(c.matrix.Misses) < noted {
-				c.matrix.Misses = append(c.matrix.Misses, fmt.Sprintf("%s: ticket of %s, %.1f s old, %+v, not taken by %s, %+v then %+v",
-					time.Now().UTC().Format(time.TimeOnly), c.matrix.Addresses[one.from], age.Seconds(), one.fact, address, before, now))
+				c.matrix.Misses = append(c.matrix.Misses, fmt.Sprintf("%s: ticket of %s, %.1f s old, %+v, not taken by %s, %+v",
+					time.Now().UTC().Format(time.TimeOnly), c.matrix.Addresses[one.from], age.Seconds(), one.facts, address, there))
 			}
 		}
 	}
-	one.ticket, one.from, one.fact, one.issued = one.fresh, at, now, time.Now()
+	one.ticket, one.from, one.facts, one.issued = one.fresh, at, there, time.Now()
 }
 
 // due reports whether a ticket of one node may end at another: after a revoke,
@@ -191,6 +199,11 @@ func (c *crowd) visit(one *client, at int) {
 // than one rotation, so that it never saw the key staged.
 func (f fact) due(at fact) bool {
 	return f.local || at.local || f.epoch != at.epoch || f.version > at.version+1
+}
+
+// due reports whether a ticket may end by any of what the two nodes were.
+func (f facts) due(there facts) bool {
+	return f[0].due(there[0]) || f[0].due(there[1]) || f[1].due(there[0]) || f[1].due(there[1])
 }
 
 // read takes from an answer what the page says.

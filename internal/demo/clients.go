@@ -32,7 +32,8 @@ type crowd struct {
 type client struct {
 	mu     sync.Mutex // held during a connection
 	ticket *tls.ClientSessionState
-	issued time.Time
+	issued time.Time // not before
+	began  time.Time // this connection
 }
 
 // doubt is a ticket that was not taken, until it is clear whether a revoke
@@ -42,7 +43,9 @@ type doubt struct{ issued, seen time.Time }
 // Get and Put make a client a tls.ClientSessionCache of one ticket.
 func (c *client) Get(string) (*tls.ClientSessionState, bool) { return c.ticket, c.ticket != nil }
 
-func (c *client) Put(_ string, t *tls.ClientSessionState) { c.ticket, c.issued = t, time.Now() }
+// Put takes a ticket to be as old as its connection: the server may have sealed it
+// long before it came, and that is what a revoke counts from.
+func (c *client) Put(_ string, t *tls.ClientSessionState) { c.ticket, c.issued = t, c.began }
 
 func newClients(d *demo, t *tracker) *crowd { return &crowd{demo: d, tracker: t} }
 
@@ -78,6 +81,7 @@ func (c *crowd) run(ctx context.Context) {
 
 // connect makes one connection and reads an answer, as the ticket comes with it.
 func (c *crowd) connect(one *client, p *place) {
+	one.began = time.Now()
 	there := p.live()
 	raw, err := net.DialTimeout("tcp", p.address, 5*time.Second)
 	if err != nil {
