@@ -78,7 +78,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "stekring: %s\n", discreet(err.Error(), args))
+	fmt.Fprintf(stderr, "stekring: %s\n", said(err, args))
 	var exit *exitError
 	var bad *config.Error
 	switch {

@@ -76,7 +76,7 @@ func (f *fleetClient) unreachable(ctx context.Context, err error) error {
 	} else {
 		for _, e := range f.cfg.Etcd.Endpoints {
 			if err := knock(ctx, e, config); err != nil {
-				why = append(why, err.Error())
+				why = append(why, fmt.Sprintf("%.1000s", plain(err.Error())))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +27,39 @@ func logger(c config.Log, stderr io.Writer) (log *zap.Logger, level zap.AtomicLe
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
 	q := newQueue(stderr)
-	return zap.New(zapcore.NewCore(encoder, q, level)), level, q.close
+	return zap.New(short{zapcore.NewCore(encoder, q, level)}), level, q.close
+}
+
+// maxField is how many bytes of a text are logged. Errors hold what peers say.
+const maxField = 2000
+
+// short is a core whose lines are.
+type short struct{ zapcore.Core }
+
+func (s short) With(fields []zap.Field) zapcore.Core { return short{s.Core.With(cut(fields))} }
+
+func (s short) Write(e zapcore.Entry, fields []zap.Field) error { return s.Core.Write(e, cut(fields)) }
+
+func (s short) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if s.Enabled(e.Level) {
+		return to.AddCore(e, s)
+	}
+	return to
+}
+
+// cut returns fields whose texts and errors are short enough.
+func cut(fields []zap.Field) []zap.Field {
+	fields = slices.Clone(fields)
+	for i, f := range fields {
+		text := f.String
+		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			text = err.Error()
+		}
+		if len(text) > maxField {
+			fields[i] = zap.String(f.Key, strings.ToValidUTF8(text[:maxField], "")+"…")
+		}
+	}
+	return fields
 }
 
 // queue is a log whose reader may stop reading, as a full pipe does: lines are

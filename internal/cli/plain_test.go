@@ -26,3 +26,11 @@ func TestUnreachableSteersNoTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestSaidSteersNoTerminal keeps what is ours: lines, and cobra's suggestions.
+func TestSaidSteersNoTerminal(t *testing.T) {
+	got := said(errors.New("unknown\n\tstatus\n\x1b]0;mine\a"+strings.Repeat("x", 1<<20)), nil)
+	if !strings.HasPrefix(got, "unknown\n\tstatus\n\uFFFD]0;mine\uFFFDx") || len(got) > 17000 {
+		t.Errorf("%d bytes: %.100q", len(got), got)
+	}
+}

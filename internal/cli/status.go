@@ -61,7 +61,7 @@ func statusCmd() *cobra.Command {
 					return err
 				}
 				if err != nil {
-					fmt.Fprintf(cmd.ErrOrStderr(), "stekring: %v\n", err)
+					fmt.Fprintf(cmd.ErrOrStderr(), "stekring: %s\n", said(err, nil))
 				}
 				select {
 				case <-time.After(time.Second):
@@ -102,6 +102,19 @@ func plain(s string) string {
 	}, s)
 }
 
+// said is an error as it is printed. Others may have put words into it.
+func said(err error, args []string) string {
+	lines := strings.Split(fmt.Sprintf("%.16000s", discreet(err.Error(), args)), "\n")
+	for i, line := range lines {
+		words := strings.Split(line, "\t") // cobra's suggestions are indented
+		for j, w := range words {
+			words[j] = plain(w)
+		}
+		lines[i] = strings.Join(words, "\t")
+	}
+	return strings.Join(lines, "\n")
+}
+
 // checked says what an operator should look at, if the status could be read.
 func checked(s fleet.Status, err error) error {
 	var exit *exitError
@@ -138,11 +151,14 @@ func statusTable(out io.Writer, s fleet.Status) error {
 	now := time.Now()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	sealed := "sealed under " + s.KEK
-	if s.KEK == "" {
+	switch {
+	case s.KEK == "" && s.Version == 0: // none, or nobody knows what
+		sealed = ""
+	case s.KEK == "":
 		sealed = "not sealed"
 	}
 	if s.Version == 0 {
-		fmt.Fprintf(w, "RING %s\tnot known here\t%s\n", s.Ring, sealed)
+		fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintf("RING %s\tnot known here\t%s", s.Ring, sealed), "\t"))
 	} else {
 		fmt.Fprintf(w, "RING %s\tepoch %d\tversion %d\t%s\trotated %s ago\tnext %s\n",
 			s.Ring, s.Epoch, s.Version, sealed, span(now.Sub(s.LastRotation)), until(s.NextRotation, now))

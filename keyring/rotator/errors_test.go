@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,11 +192,17 @@ func TestSaysOnceWhatComesByTurns(t *testing.T) {
 		f.until(n, "ring", version(1))
 		etcd := f.etcd.(*memory.Etcd)
 		for i := range 600 {
-			etcd.Fail(fmt.Errorf("way %d to say it", i%2))
+			etcd.Fail(fmt.Errorf("way %c to say it, by port %d", 'a'+i%2, i))
 			time.Sleep(time.Second)
 		}
+		etcd.Fail(errors.New("something else"))
+		time.Sleep(time.Minute)
 		etcd.Fail(nil)
-		if lines := logs.FilterMessageSnippet("does not have this node's report").All(); len(lines) < 1 || len(lines) > 4 {
+		if lines := logs.FilterMessageSnippet("does not have this node's report").All(); len(lines) == 0 ||
+			!strings.Contains(fmt.Sprint(lines[len(lines)-1].ContextMap()["error"]), "something else") {
+			t.Errorf("the last reason is not told, in %d lines", len(lines))
+		}
+		if lines := logs.FilterMessageSnippet("does not have this node's report").All(); len(lines) > 6 {
 			t.Errorf("in ten minutes %d lines say that etcd lacks the report, want one for each way", len(lines))
 		}
 	})

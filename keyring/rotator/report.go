@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -93,6 +94,9 @@ func (r *Rotator) Status() Status {
 // maxReasons is how many are logged of one time in which etcd lacks the report.
 const maxReasons = 8
 
+// numbers differ in a reason that is the same one again: ports, durations.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
 	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
@@ -128,7 +132,7 @@ func (r *Rotator) report(ctx context.Context) {
 		})
 		if ctx.Err() == nil {
 			// That the lease has ended is no reason yet; the next try finds one.
-			if why := fmt.Sprint(err); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
+			if why := numbers.ReplaceAllString(fmt.Sprint(err), ""); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
 				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
 				said[why] = true
 			}
