@@ -96,7 +96,11 @@ func (s *site) checkStatus(nodes []*process) {
 			Leader         bool
 		}
 	}
-	out := mustRun(s.t, "status", "-o", "json", "--config", s.configure("operator"))
+	operator, out := s.configure("operator"), ""
+	eventually(s.t, "who leads reports it", func() bool {
+		out = mustRun(s.t, "status", "-o", "json", "--config", operator)
+		return slices.Contains(fields(s.t, out, "leader"), "since")
+	})
 	now := time.Now()
 	for path, want := range map[string][]string{
 		"":       {"ring", "epoch", "version", "last_rotation", "next_rotation", "leader", "keys", "nodes"},
