@@ -25,6 +25,7 @@ func up(ctx context.Context, builder string) error {
 		return err
 	}
 	show := progress.New(os.Stdout)
+	var m Matrix
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -33,15 +34,11 @@ func up(ctx context.Context, builder string) error {
 		{"making certificates and a KEK", d.files},
 		{"building the image", func() error { return d.build(ctx, builder) }},
 		{"starting etcd, nodes and clients", func() error { _, err := d.compose(ctx, "up", "-d"); return err }},
-		{"waiting until every pair resumes", func() error { _, err := d.green(ctx, Matrix{}); return err }},
+		{"waiting until every pair resumes", func() (err error) { m, err = d.green(ctx, Matrix{}); return err }},
 	} {
 		if err := show.Step(step.what, step.do); err != nil {
 			return err
 		}
-	}
-	m, err := d.matrix(ctx)
-	if err != nil {
-		return err
 	}
 	fmt.Println()
 	m.Print(os.Stdout)

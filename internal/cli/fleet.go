@@ -65,23 +65,25 @@ func (f *fleetClient) read(ctx context.Context) (fleet.Snapshot, error) {
 
 // unreachable finds out why, as the client says no more than that time is up.
 func (f *fleetClient) unreachable(ctx context.Context, err error) error {
-	said := fmt.Sprintf("%.1000s", plain(err.Error()))
 	if definite(err) {
-		return fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), said)
+		return fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), brief(err))
 	}
-	why := []string{said}
+	why := []string{brief(err)}
 	config, err := daemon.TLS(f.cfg.Etcd, zap.NewNop())
 	if err != nil {
 		why = append(why, err.Error())
 	} else {
 		for _, e := range f.cfg.Etcd.Endpoints {
 			if err := knock(ctx, e, config); err != nil {
-				why = append(why, fmt.Sprintf("%.1000s", plain(err.Error())))
+				why = append(why, brief(err))
 			}
 		}
 	}
 	return &exitError{exitUnreachable, fmt.Errorf("etcd at %s: %s", strings.Join(f.cfg.Etcd.Endpoints, ", "), strings.Join(why, "; "))}
 }
+
+// brief is an error with a peer's words in it, in one line.
+func brief(err error) string { return fmt.Sprintf("%.1000s", plain(err.Error())) }
 
 // definite reports whether etcd was reached, and will not do it.
 func definite(err error) bool {
