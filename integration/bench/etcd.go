@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+
+	"github.com/stekring/stekring/internal/etcd"
+)
+
+// etcdRole is etcd's own program.
+func etcdRole(args []string) error {
+	etcdmain.Main(append([]string{"etcd"}, args...))
+	return errors.New("etcd ended")
+}
+
+// server is an etcd in a process of its own, which syncs to disk.
+type server struct {
+	endpoint string
+	child    *child
+	dir      string
+}
+
+// startEtcd starts an etcd of one member with more arguments, and waits until it
+// serves. The caller ends it.
+func startEtcd(ctx context.Context, args ...string) (*server, error) {
+	client, peer := freeAddress(), "http://"+freeAddress()
+	s := &server{endpoint: "http://" + client}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "bench-etcd-"); err != nil {
+		return nil, err
+	}
+	args = append([]string{
+		"--data-dir", filepath.Join(s.dir, "data"), "--name", "default",
+		"--listen-client-urls", s.endpoint, "--advertise-client-urls", s.endpoint,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
+		"--log-level", "error", "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
+	}, args...)
+	if s.child, err = spawn(ctx, "etcd", nil, os.Stderr, args...); err != nil {
+		os.RemoveAll(s.dir)
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until the server answers.
+func (s *server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for {
+		if _, err = c.Get(ctx, "ready"); err == nil {
+			return nil
+		}
+		select {
+		case <-s.child.done:
+			return fmt.Errorf("etcd ended: %w", s.child.err)
+		case <-ctx.Done():
+			return fmt.Errorf("etcd at %s does not answer: %w", s.endpoint, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *server) end() {
+	s.child.end()
+	os.RemoveAll(s.dir)
+}
+
+// client returns a client as the daemon has it. The caller closes it.
+func (s *server) client() (*clientv3.Client, error) {
+	return etcd.Dial(etcd.Options{Endpoints: []string{s.endpoint}})
+}
+
+// meters are etcd's own metrics: the sum over all labels but those asked for.
+type meters struct {
+	cpu             float64 // seconds
+	rss             float64 // bytes
+	sent, received  float64 // bytes, to and from clients
+	puts, txns      float64 // requests
+	ranges          float64
+	watchers        float64
+	keepalives      float64 // of leases
+	connections     float64 // open files are near to it
+	watchEventsSent float64
+}
+
+// meters reads what etcd has counted.
+func (s *server) meters(ctx context.Context) (meters, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint+"/metrics", nil)
+	if err != nil {
+		return meters{}, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return meters{}, err
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		return meters{}, fmt.Errorf("metrics of etcd: %w", err)
+	}
+	sum := func(name string, labels ...string) (total float64) {
+		for _, m := range families[name].GetMetric() {
+			matches := 0
+			for _, l := range m.GetLabel() {
+				for i := 0; i < len(labels); i += 2 {
+					if l.GetName() == labels[i] && l.GetValue() == labels[i+1] {
+						matches++
+					}
+				}
+			}
+			if 2*matches == len(labels) {
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+		return total
+	}
+	return meters{
+		cpu: sum("process_cpu_seconds_total"), rss: sum("process_resident_memory_bytes"),
+		sent: sum("etcd_network_client_grpc_sent_bytes_total"), received: sum("etcd_network_client_grpc_received_bytes_total"),
+		puts:            sum("grpc_server_started_total", "grpc_method", "Put"),
+		txns:            sum("grpc_server_started_total", "grpc_method", "Txn"),
+		ranges:          sum("grpc_server_started_total", "grpc_method", "Range"),
+		keepalives:      sum("grpc_server_msg_received_total", "grpc_method", "LeaseKeepAlive"),
+		watchEventsSent: sum("etcd_debugging_mvcc_events_total"),
+		watchers:        sum("etcd_debugging_mvcc_watcher_total"),
+		connections:     sum("process_open_fds"),
+	}, nil
+}
+
+// freeAddress returns a free address of the loopback.
+func freeAddress() string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
