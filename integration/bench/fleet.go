@@ -97,7 +97,7 @@ func (c crew) String() string {
 const few = 5
 
 // startFleet is n nodes of ours, as a server links them.
-func startFleet(ctx context.Context, n int, crew crew, to dial, kek *seal.KEK, policy keyring.Policy) (*followers, error) {
+func startFleet(ctx context.Context, n int, crew crew, to dial, kek *seal.KEK) (*followers, error) {
 	made := make([]*rotator.Rotator, n)
 	var ready sync.WaitGroup
 	ready.Add(n)
@@ -112,7 +112,7 @@ func startFleet(ctx context.Context, n int, crew crew, to dial, kek *seal.KEK, p
 			return commit()
 		})
 		r, err := rotator.New(rotator.Config{
-			Client: c, Ring: "ours", ID: fmt.Sprintf("n%d", i), KEK: kek, Policy: policy, Observer: i >= crew.candidates,
+			Client: c, Ring: "ours", ID: fmt.Sprintf("n%d", i), KEK: kek, Observer: i >= crew.candidates, NoReports: crew.quiet,
 		})
 		if err != nil {
 			panic(err) // it reads nothing but this

@@ -31,6 +31,7 @@ func sizes(b *bench) []size {
 		{30, crew{candidates: 30}, time.Second, 100},
 		{100, crew{candidates: 100}, time.Second, 100},
 		{100, crew{candidates: few}, time.Second, 100},
+		{100, crew{candidates: 100, quiet: true}, 0, 0},
 		{300, crew{candidates: 300}, 2 * time.Second, 100},
 		{1000, crew{candidates: few}, 4 * time.Second, 100},
 		// A node looks at etcd four times an interval, so that more of them
@@ -46,13 +47,18 @@ func rotation(ctx context.Context, b *bench) error {
 		"first p50 ms", "last p50 ms", "last p95 ms", "last max ms", "last p50 / limit", "last p95 / limit")
 	due := b.table("From due time to swap", "nodes", "who", "rotations", "interval s",
 		"commit p50 ms", "commit p95 ms", "first p50 ms", "last p50 ms", "last p95 ms", "last max ms")
+	cost := b.table("Cost of a rotation to etcd", "nodes", "who", "rotations",
+		"ring writes", "report writes", "reads", "KB to nodes", "KB from nodes", "etcd CPU ms")
 	for _, z := range sizes(b) {
 		if !b.wants(z.nodes) {
 			continue
 		}
 		b.say("rotation: %d nodes, %v", z.nodes, z.crew)
 		err := withRounds(ctx, z, func(r *rounds) error {
-			if err := r.written(ctx, of(b, 100, 5), written); err != nil || z.turns == 0 {
+			if err := r.written(ctx, of(b, 100, 5), written); err != nil {
+				return err
+			}
+			if err := r.cost(ctx, of(b, 20, 2), cost); err != nil || z.turns == 0 {
 				return err
 			}
 			return r.due(ctx, due)
@@ -63,6 +69,7 @@ func rotation(ctx context.Context, b *bench) error {
 	}
 	written.print()
 	due.print()
+	cost.print()
 	return nil
 }
 
@@ -105,10 +112,6 @@ func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err e
 			r.end()
 		}
 	}()
-	policy := keyring.DefaultPolicy
-	if z.interval > 0 {
-		policy = keyring.Policy{Interval: z.interval, TicketLifetime: 12 * z.interval}
-	}
 	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
 	if r.limit, err = startLimit(ctx, z.nodes, nodes, r.kek); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err e
 			return nil, err
 		}
 	}
-	if r.ours, err = startFleet(ctx, z.nodes, z.crew, nodes, r.kek, policy); err != nil {
+	if r.ours, err = startFleet(ctx, z.nodes, z.crew, nodes, r.kek); err != nil {
 		return nil, err
 	}
 	if err := r.ours.settled(ctx, r.admin, r.ring.Info().Version, z.crew); err != nil {
@@ -182,7 +185,11 @@ func (r *rounds) round(ctx context.Context, f *followers) (first, last time.Dura
 
 // quiet returns when nothing of a round is left to burden the next one.
 func (r *rounds) quiet(ctx context.Context) error {
-	if err := r.ours.settled(ctx, r.admin, r.ring.Info().Version, r.size.crew); err != nil {
+	v := r.ring.Info().Version
+	if r.ours.want < v {
+		v = r.ours.want
+	}
+	if err := r.ours.settled(ctx, r.admin, v, r.size.crew); err != nil {
 		return err
 	}
 	runtime.GC()
@@ -204,10 +211,8 @@ func (r *rounds) written(ctx context.Context, n int, t *table) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", arms[k].who, err)
 			}
-			if k == 1 {
-				if err := r.quiet(ctx); err != nil {
-					return err
-				}
+			if err := r.quiet(ctx); err != nil {
+				return err
 			}
 			if i >= warm {
 				first[k], last[k] = append(first[k], ms(one)), append(last[k], ms(all))
@@ -221,10 +226,74 @@ func (r *rounds) written(ctx context.Context, n int, t *table) error {
 	return nil
 }
 
+// cost takes what etcd does in a while of rotations, less what it does in as long
+// a while without.
+func (r *rounds) cost(ctx context.Context, n int, t *table) error {
+	spread := 300*time.Millisecond + 2*time.Duration(r.size.nodes)*time.Millisecond // until all have reported
+	for _, f := range []*followers{r.limit, r.ours} {
+		sleep(ctx, spread+time.Second)
+		wrote, err := r.writes(ctx, f)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		before, err := r.etcd.meters(ctx)
+		if err != nil {
+			return err
+		}
+		for range n {
+			r.next()
+			if _, _, err := r.round(ctx, f); err != nil {
+				return err
+			}
+			sleep(ctx, spread)
+		}
+		took := time.Since(start)
+		with, err := r.etcd.meters(ctx)
+		if err != nil {
+			return err
+		}
+		sleep(ctx, took)
+		without, err := r.etcd.meters(ctx)
+		if err != nil {
+			return err
+		}
+		puts, err := r.writes(ctx, f)
+		if err != nil {
+			return err
+		}
+		puts = (puts - wrote) / float64(n)
+		each := func(of func(meters) float64) float64 {
+			return (of(with) - of(before) - (of(without) - of(with))) / float64(n)
+		}
+		t.row(r.size.nodes, f.who, n, puts, each(func(m meters) float64 { return m.puts })-puts,
+			each(func(m meters) float64 { return m.ranges + m.txns }),
+			each(func(m meters) float64 { return m.sent / 1000 }), each(func(m meters) float64 { return m.received / 1000 }),
+			each(func(m meters) float64 { return m.cpu * 1000 }))
+	}
+	return nil
+}
+
+// writes is how often the ring has been written.
+func (r *rounds) writes(ctx context.Context, f *followers) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	resp, err := r.admin.Get(ctx, f.layout.Ring())
+	if err != nil {
+		return 0, err
+	}
+	return float64(resp.Kvs[0].Version), nil
+}
+
 // due has a leader rotate by itself.
 func (r *rounds) due(ctx context.Context, t *table) error {
 	z := r.size
 	p := keyring.Policy{Interval: z.interval, TicketLifetime: 12 * z.interval}
+	for _, n := range r.ours.nodes {
+		if err := n.Reconfigure(r.kek, p); err != nil {
+			return err
+		}
+	}
 	r.fill(p.First(2, r.ring.Info().Version+1, time.Now())) // of the first epoch it would be too many keys
 	if _, _, err := r.round(ctx, r.ours); err != nil {
 		return err
