@@ -63,7 +63,7 @@ type Election struct {
 	Candidate bool          `yaml:"candidate"`
 }
 
-// Reports says whether this node, if it is a candidate, tells the fleet how it is.
+// Reports says whether a candidate reports, or only the leader.
 type Reports struct {
 	Enabled bool `yaml:"enabled"`
 }

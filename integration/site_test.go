@@ -100,6 +100,7 @@ func (s *site) configure(id string, change ...func(*config.Config)) string {
 		Etcd:      config.Etcd{Endpoints: []string{s.endpoint}, Prefix: "/stekring"},
 		Rotation:  config.Rotation{Interval: interval, TicketLifetime: lifetime, Enabled: true},
 		Election:  config.Election{TTL: ttl, Candidate: true},
+		Reports:   config.Reports{Enabled: true},
 		Seal:      config.Seal{KEKFile: s.kekFile},
 		Outage:    "local",
 		Tickets:   config.Tickets{Enabled: true},

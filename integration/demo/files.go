@@ -36,6 +36,7 @@ func (d *docker) files() error {
 		Etcd:      config.Etcd{Prefix: "/stekring", CAFile: "/etc/stekring/ca.pem", CertFile: "/etc/stekring/cert.pem", KeyFile: "/etc/stekring/key.pem"},
 		Rotation:  config.Rotation{Interval: interval, TicketLifetime: lifetime, Enabled: true},
 		Election:  config.Election{TTL: ttl, Candidate: true},
+		Reports:   config.Reports{Enabled: true},
 		Seal:      config.Seal{KEKFile: "/etc/stekring/kek"},
 		Outage:    "local",
 		Tickets:   config.Tickets{Enabled: true},

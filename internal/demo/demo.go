@@ -147,6 +147,7 @@ func (d *demo) files() error {
 		Etcd:     config.Etcd{Endpoints: []string{d.etcd.Endpoint}, Prefix: "/stekring"},
 		Rotation: config.Rotation{Interval: d.policy.Interval, TicketLifetime: d.policy.TicketLifetime, Enabled: true},
 		Election: config.Election{TTL: ttl, Candidate: true},
+		Reports:  config.Reports{Enabled: true},
 		Seal:     config.Seal{KEKFile: d.file("kek")},
 		Outage:   "local",
 		Tickets:  config.Tickets{Enabled: true},

@@ -109,9 +109,9 @@ var numbers = regexp.MustCompile(`[0-9]+`)
 func (r *Rotator) report(ctx context.Context) {
 	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
 	spread := minSpread
-	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
+	for wait := (jitter.Backoff{}); ctx.Err() == nil && r.await(ctx, r.speaks) == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
-			for last := ""; ; {
+			for last := ""; r.speaks(); {
 				news := r.changes()
 				now := r.describe()
 				if now == last {
@@ -141,8 +141,9 @@ func (r *Rotator) report(ctx context.Context) {
 					return err
 				}
 			}
+			return nil
 		})
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err != nil {
 			// That the lease has ended is no reason yet; the next try finds one.
 			if why := numbers.ReplaceAllString(fmt.Sprint(err), ""); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
 				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
@@ -151,6 +152,13 @@ func (r *Rotator) report(ctx context.Context) {
 			_ = wait.Sleep(ctx, r.retry())
 		}
 	}
+}
+
+// speaks reports whether this node is to report now.
+func (r *Rotator) speaks() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.cfg.NoReports || r.term != nil
 }
 
 // reported reports whether the node's report still stands, and how many there

@@ -65,10 +65,9 @@ type Config struct {
 	// Observer never leads, and holds no lease: it follows the ring and
 	// reports nothing.
 	Observer bool
-	// NoReports leads and follows all the same, and saves etcd one write for each
-	// rotation and one lease. The node is then in no status, a rotate or revoke does
-	// not wait for it, and a leader that lost the newest ring does not learn that
-	// this node has it.
+	// NoReports reports only while this node leads. It saves etcd a lease and, for
+	// each rotation, a write. The node is then in no status, a rotate or revoke does
+	// not wait for it, and if etcd loses the ring nobody learns that it has it.
 	NoReports bool
 	Listeners []string    // addresses, for the node's report
 	Build     string      // version, for the node's report
@@ -205,8 +204,6 @@ func (r *Rotator) Run(ctx context.Context) error {
 	wg.Go(func() { r.follow(ctx) })
 	if !r.cfg.Observer {
 		wg.Go(func() { r.stand(ctx) })
-	}
-	if !r.cfg.Observer && !r.cfg.NoReports {
 		wg.Go(func() { r.report(ctx) })
 	}
 	wg.Wait()
