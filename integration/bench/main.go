@@ -26,11 +26,13 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"peer", peer},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
 	"etcd": etcdRole,
+	"peer": answers(peerRole),
 }
 
 func main() {
