@@ -27,12 +27,14 @@ var sections = []struct {
 }{
 	{"rotation", rotation},
 	{"peer", peer},
+	{"misses", misses},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
-	"etcd": etcdRole,
-	"peer": answers(peerRole),
+	"etcd":   etcdRole,
+	"peer":   answers(peerRole),
+	"misses": answers(missRole),
 }
 
 func main() {
