@@ -25,6 +25,7 @@ type Config struct {
 	Etcd      Etcd       `yaml:"etcd"`
 	Rotation  Rotation   `yaml:"rotation"`
 	Election  Election   `yaml:"election"`
+	Reports   Reports    `yaml:"reports"`
 	Seal      Seal       `yaml:"seal"`
 	Outage    string     `yaml:"outage"` // local or keep
 	Tickets   Tickets    `yaml:"tickets"`
@@ -60,6 +61,11 @@ type Rotation struct {
 type Election struct {
 	TTL       time.Duration `yaml:"ttl"`
 	Candidate bool          `yaml:"candidate"`
+}
+
+// Reports says whether this node, if it is a candidate, tells the fleet how it is.
+type Reports struct {
+	Enabled bool `yaml:"enabled"`
 }
 
 // Seal says what seals the ring in etcd.
@@ -108,6 +114,7 @@ func defaults(dev bool) Config {
 			Enabled:        true,
 		},
 		Election: Election{TTL: 15 * time.Second, Candidate: true},
+		Reports:  Reports{Enabled: true},
 		Outage:   "local",
 		Tickets:  Tickets{Enabled: true},
 		HTTP:     HTTP{Address: "127.0.0.1:9474"},

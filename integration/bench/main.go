@@ -2,7 +2,7 @@
 // beside the peer that people run today and beside what is possible at all, in
 // one run on one machine. It prints a table for each, and JSON.
 //
-//	go run . [-only rotation,misses] [-quick] [-json FILE]
+//	go run . [-only rotation,misses] [-nodes 3,100] [-quick] [-json FILE]
 //
 // It runs itself again for what must be a process of its own: every etcd, and
 // nodes that are killed or weighed.
@@ -55,6 +55,7 @@ func run() error {
 	}
 	only := flag.String("only", strings.Join(names, ","), "`SECTIONS` to measure")
 	quick := flag.Bool("quick", false, "small fleets and few rounds: shows that it works, and no figures worth quoting")
+	nodes := flag.String("nodes", "", "of the fleets that are measured for their size, only those of these `NUMBERS` of nodes")
 	into := flag.String("json", "", "also write the result as JSON to `FILE`")
 	flag.Parse()
 	chosen := strings.Split(*only, ",")
@@ -66,6 +67,9 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b := newBench(*quick)
+	if *nodes != "" {
+		b.nodes = strings.Split(*nodes, ",")
+	}
 	for _, s := range sections {
 		if !slices.Contains(chosen, s.name) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,8 +14,12 @@ import (
 // bench collects what is measured.
 type bench struct {
 	quick  bool
+	nodes  []string // sizes of fleets; nil is all
 	result result
 }
+
+// wants reports whether fleets of n nodes are to be measured.
+func (b *bench) wants(n int) bool { return b.nodes == nil || slices.Contains(b.nodes, strconv.Itoa(n)) }
 
 // result is one run, as it is written to a file.
 type result struct {

@@ -1,14 +1,254 @@
 package main
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// size is a fleet to measure.
+type size struct {
+	nodes    int
+	crew     crew
+	interval time.Duration // of a leader that rotates by itself; 0 is not measured
+	turns    int           // of that leader
+}
+
+func sizes(b *bench) []size {
+	if b.quick {
+		return []size{{3, crew{candidates: 3}, time.Second, 3}, {10, crew{candidates: few}, 0, 0}}
+	}
+	return []size{
+		{1, crew{candidates: 1}, time.Second, 100},
+		{3, crew{candidates: 3}, time.Second, 100},
+		{10, crew{candidates: 10}, time.Second, 100},
+		{30, crew{candidates: 30}, time.Second, 100},
+		{100, crew{candidates: 100}, time.Second, 100},
+		{100, crew{candidates: few}, time.Second, 100},
+		{300, crew{candidates: 300}, 2 * time.Second, 100},
+		{1000, crew{candidates: few}, 4 * time.Second, 100},
+		// A node looks at etcd four times an interval, so that more of them
+		// need a longer one to leave etcd idle in between, as it is with hours.
+		{5000, crew{candidates: few}, 20 * time.Second, 10},
+	}
+}
+
+// rotation measures how soon a ring is used by all nodes once it is written, and
+// once it is due.
 func rotation(ctx context.Context, b *bench) error {
+	written := b.table("From commit to swap", "nodes", "who", "rotations",
+		"first p50 ms", "last p50 ms", "last p95 ms", "last max ms", "last p50 / limit", "last p95 / limit")
+	due := b.table("From due time to swap", "nodes", "who", "rotations", "interval s",
+		"commit p50 ms", "commit p95 ms", "first p50 ms", "last p50 ms", "last p95 ms", "last max ms")
+	for _, z := range sizes(b) {
+		if !b.wants(z.nodes) {
+			continue
+		}
+		b.say("rotation: %d nodes, %v", z.nodes, z.crew)
+		err := withRounds(ctx, z, func(r *rounds) error {
+			if err := r.written(ctx, of(b, 100, 5), written); err != nil || z.turns == 0 {
+				return err
+			}
+			return r.due(ctx, due)
+		})
+		if err != nil {
+			return fmt.Errorf("%d nodes: %w", z.nodes, err)
+		}
+	}
+	written.print()
+	due.print()
+	return nil
+}
+
+// rounds is a fleet of ours and as many bare watches, in which somebody writes
+// one ring after the other.
+type rounds struct {
+	etcd  *server
+	admin *clientv3.Client
+	kek   *seal.KEK
+	ring  *keyring.Ring
+	size  size
+	ours  *followers
+	limit *followers
+}
+
+// withRounds calls f with a fleet and an etcd of its own.
+func withRounds(ctx context.Context, z size, f func(*rounds) error) error {
 	s, err := startEtcd(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.end()
-	m, err := s.meters(ctx)
-	b.say("%+v", m)
-	return err
+	r, err := newRounds(ctx, s.client, s.client, z)
+	if err != nil {
+		return err
+	}
+	defer r.end()
+	r.etcd = s
+	return f(r)
+}
+
+// newRounds starts a fleet by one way to etcd, and writes by another.
+func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err error) {
+	r = &rounds{kek: seal.NewKEK(), size: z}
+	if r.admin, err = admin(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.end()
+		}
+	}()
+	policy := keyring.DefaultPolicy
+	if z.interval > 0 {
+		policy = keyring.Policy{Interval: z.interval, TicketLifetime: 12 * z.interval}
+	}
+	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
+	if r.limit, err = startLimit(ctx, z.nodes, nodes, r.kek); err != nil {
+		return nil, err
+	}
+	for _, path := range []string{"/stekring/ours/ring", r.limit.layout.Ring()} {
+		if _, err := r.put(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	if r.ours, err = startFleet(ctx, z.nodes, z.crew, nodes, r.kek, policy); err != nil {
+		return nil, err
+	}
+	if err := r.ours.settled(ctx, r.admin, r.ring.Info().Version, z.crew); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *rounds) end() {
+	for _, f := range []*followers{r.ours, r.limit} {
+		if f != nil {
+			f.end()
+		}
+	}
+	r.admin.Close()
+}
+
+// fill rotates a ring until it has as many keys as it ever will.
+func (r *rounds) fill(ring *keyring.Ring) {
+	r.ring = ring
+	for had := 0; len(r.ring.Info().Keys) > had; {
+		had = len(r.ring.Info().Keys)
+		r.next()
+	}
+}
+
+// next makes the next ring, as if an interval had passed.
+func (r *rounds) next() {
+	now := time.Now()
+	p := r.ring.Info().Policy
+	ring, err := p.Next(r.ring, now.Add(-p.Interval), now)
+	if err != nil {
+		panic(err) // the policy is sound
+	}
+	r.ring = ring
+}
+
+// put writes the ring and returns when it began to.
+func (r *rounds) put(ctx context.Context, path string) (began time.Time, err error) {
+	rec, err := r.kek.Seal(path, r.ring)
+	if err != nil {
+		return began, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	began = time.Now()
+	_, err = r.admin.Put(ctx, path, string(rec))
+	return began, err
+}
+
+// round is one rotation: from before the write to the first and the last swap.
+func (r *rounds) round(ctx context.Context, f *followers) (first, last time.Duration, err error) {
+	f.expect(r.ring.Info().Version)
+	began, err := r.put(ctx, f.layout.Ring())
+	if err != nil {
+		return 0, 0, err
+	}
+	one, all, err := f.wait(ctx, time.Minute)
+	return one.Sub(began), all.Sub(began), err
+}
+
+// quiet returns when nothing of a round is left to burden the next one.
+func (r *rounds) quiet(ctx context.Context) error {
+	if err := r.ours.settled(ctx, r.admin, r.ring.Info().Version, r.size.crew); err != nil {
+		return err
+	}
+	runtime.GC()
+	sleep(ctx, 5*time.Millisecond)
+	return nil
+}
+
+// written writes rings of hours, which is when nodes let etcd alone. Rounds of
+// ours and of the limit alternate.
+func (r *rounds) written(ctx context.Context, n int, t *table) error {
+	arms := []*followers{r.limit, r.ours}
+	var first, last [2]sample
+	const warm = 10
+	for i := range warm + n {
+		r.next()
+		for j := range arms {
+			k := (i + j) % 2
+			one, all, err := r.round(ctx, arms[k])
+			if err != nil {
+				return fmt.Errorf("%s: %w", arms[k].who, err)
+			}
+			if k == 1 {
+				if err := r.quiet(ctx); err != nil {
+					return err
+				}
+			}
+			if i >= warm {
+				first[k], last[k] = append(first[k], ms(one)), append(last[k], ms(all))
+			}
+		}
+	}
+	for k, f := range arms {
+		t.row(r.size.nodes, f.who, n, first[k].at(50), last[k].at(50), last[k].at(95), last[k].at(100),
+			last[k].at(50)/last[0].at(50), last[k].at(95)/last[0].at(95))
+	}
+	return nil
+}
+
+// due has a leader rotate by itself.
+func (r *rounds) due(ctx context.Context, t *table) error {
+	z := r.size
+	p := keyring.Policy{Interval: z.interval, TicketLifetime: 12 * z.interval}
+	r.fill(p.First(2, r.ring.Info().Version+1, time.Now())) // of the first epoch it would be too many keys
+	if _, _, err := r.round(ctx, r.ours); err != nil {
+		return err
+	}
+	var commit, first, last sample
+	const warm = 3
+	for i := range warm + z.turns {
+		leader := r.ours.leader()
+		for ; leader == nil && ctx.Err() == nil; leader = r.ours.leader() {
+			sleep(ctx, 5*time.Millisecond)
+		}
+		s := leader.Status()
+		r.ours.expect(s.Info.Version + 1)
+		one, all, err := r.ours.wait(ctx, 4*z.interval+time.Minute)
+		if err != nil {
+			return err
+		}
+		if i < warm {
+			continue
+		}
+		commit = append(commit, ms(r.ours.committed.Load().Sub(s.Due)))
+		first, last = append(first, ms(one.Sub(s.Due))), append(last, ms(all.Sub(s.Due)))
+		runtime.GC()
+	}
+	t.row(z.nodes, r.ours.who, z.turns, z.interval.Seconds(), commit.at(50), commit.at(95), first.at(50), last.at(50), last.at(95), last.at(100))
+	return nil
 }

@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	rot, err := rotator.New(rotator.Config{
 		Client: client, Ring: cfg.Ring, ID: cfg.NodeID, Prefix: cfg.Etcd.Prefix, KEK: kek,
 		Policy: cfg.Policy(), Outage: rotator.Outage(cfg.Outage), TTL: cfg.Election.TTL,
-		Observer: !cfg.Election.Candidate, Listeners: addresses, Build: o.Build, Log: log,
+		Observer: !cfg.Election.Candidate, NoReports: !cfg.Reports.Enabled, Listeners: addresses, Build: o.Build, Log: log,
 	})
 	if err != nil {
 		return err

@@ -91,6 +91,14 @@ func (r *Rotator) Status() Status {
 	return s
 }
 
+const (
+	// Each node of a fleet adds to the time over which all of them report a
+	// change, so that etcd has two thousand such writes a second at the most.
+	perNode = time.Millisecond
+	// And not at once, while others are yet to get what this node has.
+	minSpread = 100 * time.Millisecond
+)
+
 // maxReasons is how many are logged of one time in which etcd lacks the report.
 const maxReasons = 8
 
@@ -100,13 +108,18 @@ var numbers = regexp.MustCompile(`[0-9]+`)
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
 	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
+	spread := minSpread
 	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
 			for last := ""; ; {
 				news := r.changes()
 				now := r.describe()
-				if now == last && !r.reported(s) {
-					last = ""
+				if now == last {
+					there, nodes := r.reported(s)
+					if !there {
+						last = ""
+					}
+					spread = max(minSpread, time.Duration(nodes)*perNode)
 				}
 				if now != last {
 					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
@@ -124,8 +137,7 @@ func (r *Rotator) report(ctx context.Context) {
 				if err := pause(s.Ctx(), time.Now().Add(r.pollAfter()), news, nil); err != nil {
 					return err
 				}
-				// Not while others are yet to get what this node reports to have.
-				if err := jitter.Sleep(s.Ctx(), 100*time.Millisecond); err != nil {
+				if err := jitter.Sleep(s.Ctx(), spread); err != nil {
 					return err
 				}
 			}
@@ -141,22 +153,26 @@ func (r *Rotator) report(ctx context.Context) {
 	}
 }
 
-// reported reports whether the node's report still stands. Somebody may have
-// deleted it, or another node with the same id have written its own over it.
-func (r *Rotator) reported(s *concurrency.Session) bool {
+// reported reports whether the node's report still stands, and how many there
+// are. Somebody may have deleted it, or another node with the same id have written
+// its own over it.
+func (r *Rotator) reported(s *concurrency.Session) (there bool, nodes int64) {
 	ctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
 	defer cancel()
-	got, err := s.Client().Get(ctx, r.path.Node(r.cfg.ID))
-	switch {
-	case err != nil:
-		return true // as far as anybody knows
-	case len(got.Kvs) == 0:
-		return false
-	case got.Kvs[0].Lease != int64(s.Lease()):
-		r.log.Error("another node has the same id; give each its own", zap.String("id", r.cfg.ID))
-		return false
+	resp, err := s.Client().Txn(ctx).Then(
+		clientv3.OpGet(r.path.Node(r.cfg.ID)),
+		clientv3.OpGet(r.path.Nodes(), clientv3.WithPrefix(), clientv3.WithCountOnly()),
+	).Commit()
+	if err != nil {
+		return true, 0 // as far as anybody knows
 	}
-	return true
+	own := resp.Responses[0].GetResponseRange().Kvs
+	nodes = resp.Responses[1].GetResponseRange().Count
+	if len(own) == 1 && own[0].Lease != int64(s.Lease()) {
+		r.log.Error("another node has the same id; give each its own", zap.String("id", r.cfg.ID))
+		return false, nodes
+	}
+	return len(own) == 1, nodes
 }
 
 func (r *Rotator) describe() string {

@@ -64,7 +64,12 @@ type Config struct {
 	TTL time.Duration
 	// Observer never leads, and holds no lease: it follows the ring and
 	// reports nothing.
-	Observer  bool
+	Observer bool
+	// NoReports leads and follows all the same, and saves etcd one write for each
+	// rotation and one lease. The node is then in no status, a rotate or revoke does
+	// not wait for it, and a leader that lost the newest ring does not learn that
+	// this node has it.
+	NoReports bool
 	Listeners []string    // addresses, for the node's report
 	Build     string      // version, for the node's report
 	Log       *zap.Logger // nil is silent
@@ -200,6 +205,8 @@ func (r *Rotator) Run(ctx context.Context) error {
 	wg.Go(func() { r.follow(ctx) })
 	if !r.cfg.Observer {
 		wg.Go(func() { r.stand(ctx) })
+	}
+	if !r.cfg.Observer && !r.cfg.NoReports {
 		wg.Go(func() { r.report(ctx) })
 	}
 	wg.Wait()
