@@ -10,20 +10,21 @@ import (
 	"syscall"
 )
 
-// ask has a child in a role answer a question, both in JSON.
+// ask has a child in a role answer a question, both in JSON. What else the child
+// says is not of interest, unless it fails.
 func ask[A any](ctx context.Context, role string, question any) (answer A, err error) {
 	arg, err := json.Marshal(question)
 	if err != nil {
 		return answer, err
 	}
-	var out bytes.Buffer
-	c, err := spawn(ctx, role, &out, os.Stderr, string(arg))
+	var out, said bytes.Buffer
+	c, err := spawn(ctx, role, &out, &said, string(arg))
 	if err != nil {
 		return answer, err
 	}
 	<-c.done
 	if c.err != nil {
-		return answer, fmt.Errorf("child %s %s: %w", role, arg, c.err)
+		return answer, fmt.Errorf("child %s %s: %w\n%s", role, arg, c.err, said.Bytes())
 	}
 	return answer, json.Unmarshal(out.Bytes(), &answer)
 }

@@ -69,12 +69,11 @@ func (f missFleet) clients() (all []*clientv3.Client, end func(), err error) {
 
 // caddy is a fleet of Caddy's, all of which have the first keys.
 func (f missFleet) caddy(ctx context.Context, base *tls.Config) (*streetFleet, error) {
-	storages, delay, end := make([]certmagic.Storage, f.Servers), 2*oneWay, func() {}
+	storages, end := make([]certmagic.Storage, f.Servers), func() {}
 	for i := range storages {
 		storages[i] = &certmagic.FileStorage{Path: f.Dir}
 	}
 	if f.Dir == "" {
-		delay = 0 // the link's
 		clients, endClients, err := f.clients()
 		if err != nil {
 			return nil, err
@@ -96,7 +95,19 @@ func (f missFleet) caddy(ctx context.Context, base *tls.Config) (*streetFleet, e
 		}
 	}
 	// The newest of 15 keys outlives 14 rotations.
-	c, err := startCaddies(ctx, storages, base, caddyOptions{missInterval, 15}, f.slow(), delay)
+	o := caddyOptions{interval: missInterval, maxKeys: 15}
+	if f.Who == onFiles {
+		o.apart = clocksApart
+	}
+	if f.Dir != "" {
+		o.delay = func(i int) time.Duration {
+			if i == f.slow() {
+				return 2 * oneWay
+			}
+			return 0
+		}
+	}
+	c, err := startCaddies(ctx, storages, base, o)
 	if err != nil {
 		end()
 		return nil, err

@@ -19,7 +19,9 @@ import (
 // caddies are instances of Caddy's module, unpatched, each with a storage of its
 // own as if it were another machine's. They do not share anything in this process:
 // certmagic's file storage has no state but its files, so that its locks work,
-// and poll, as they do between machines.
+// and poll, as they do between machines. But a process has one clock, with which
+// all would poll at the same instant, second after second: no two machines do,
+// and it makes the queue for the lock several times as slow.
 //
 // A module that is to stop may block for ever, on a timer that has fired or on a
 // send that nobody receives. Whoever starts one ends with its process.
@@ -33,15 +35,16 @@ type caddies struct {
 	done   sync.WaitGroup
 }
 
-// caddyOptions are those of its session ticket service.
+// caddyOptions are how instances run.
 type caddyOptions struct {
 	interval time.Duration
 	maxKeys  int
+	apart    time.Duration             // the slowest clock from the fastest, the others evenly between
+	delay    func(i int) time.Duration // of an instance's storage; nil is none
 }
 
-// startCaddies starts an instance for each storage. The one at slow, if there is
-// one, is slow by delay.
-func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.Config, o caddyOptions, slow int, delay time.Duration) (*caddies, error) {
+// startCaddies starts an instance for each storage.
+func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.Config, o caddyOptions) (*caddies, error) {
 	c := &caddies{turns: newTurns(len(storages))}
 	log.SetOutput(&c.errors)
 	ctx, c.cancel = context.WithCancel(ctx)
@@ -49,8 +52,9 @@ func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.C
 	var begin []func() <-chan [][32]byte
 	for i, s := range storages {
 		w := &watched{Storage: s, id: fmt.Sprint("watched", i), turns: c.turns}
-		if i == slow {
-			w.delay = delay
+		w.behind = o.apart * time.Duration(i) / time.Duration(len(storages))
+		if o.delay != nil {
+			w.delay = o.delay(i)
 		}
 		c.storage, c.configs = append(c.storage, w), append(c.configs, base.Clone())
 		next, err := c.provide(ctx, i, o)

@@ -79,9 +79,10 @@ func (s *etcdStorage) Store(ctx context.Context, key string, value []byte) error
 // watched is one instance's storage, and a module of Caddy's that has it.
 type watched struct {
 	certmagic.Storage
-	id    string
-	delay time.Duration // of every operation, half of it on the way there
-	turns *turns
+	id     string
+	behind time.Duration // of its clock, so that it comes to rotate later
+	delay  time.Duration // of every operation, half of it on the way there
+	turns  *turns
 
 	operations atomic.Int64
 	failed     atomic.Bool // and no keys have come since
@@ -111,6 +112,7 @@ func (w *watched) vital(f func() error) error {
 }
 
 func (w *watched) Lock(ctx context.Context, name string) error {
+	time.Sleep(w.behind)
 	return w.vital(func() error { return w.Storage.Lock(ctx, name) })
 }
 
