@@ -48,7 +48,6 @@ func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.C
 	c := &caddies{turns: newTurns(len(storages))}
 	log.SetOutput(&c.errors)
 	ctx, c.cancel = context.WithCancel(ctx)
-	var keys []<-chan [][32]byte
 	var begin []func() <-chan [][32]byte
 	for i, s := range storages {
 		w := &watched{Storage: s, id: fmt.Sprint("watched", i), turns: c.turns}
@@ -65,8 +64,8 @@ func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.C
 		begin = append(begin, next)
 	}
 	for i, next := range begin {
-		keys = append(keys, next())
-		c.done.Go(func() { c.receive(ctx, i, keys[i]) })
+		keys := next()
+		c.done.Go(func() { c.receive(ctx, i, keys) })
 	}
 	return c, nil
 }
