@@ -51,7 +51,7 @@ func startCaddies(ctx context.Context, storages []certmagic.Storage, base *tls.C
 	var begin []func() <-chan [][32]byte
 	for i, s := range storages {
 		w := &watched{Storage: s, id: fmt.Sprint("watched", i), turns: c.turns}
-		w.behind = o.apart * time.Duration(i) / time.Duration(len(storages))
+		w.behind = o.apart * time.Duration(i) / time.Duration(max(1, len(storages)-1))
 		if o.delay != nil {
 			w.delay = o.delay(i)
 		}
