@@ -95,6 +95,7 @@ type meters struct {
 	cpu             float64 // seconds
 	rss             float64 // bytes
 	sent, received  float64 // bytes, to and from clients
+	requests        float64 // messages of clients, of all kinds
 	puts, txns      float64 // requests
 	ranges          float64
 	watchers        float64
@@ -140,6 +141,7 @@ func (s *server) meters(ctx context.Context) (meters, error) {
 	return meters{
 		cpu: sum("process_cpu_seconds_total"), rss: sum("process_resident_memory_bytes"),
 		sent: sum("etcd_network_client_grpc_sent_bytes_total"), received: sum("etcd_network_client_grpc_received_bytes_total"),
+		requests:        sum("grpc_server_msg_received_total"),
 		puts:            sum("grpc_server_started_total", "grpc_method", "Put"),
 		txns:            sum("grpc_server_started_total", "grpc_method", "Txn"),
 		ranges:          sum("grpc_server_started_total", "grpc_method", "Range"),

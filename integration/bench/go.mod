@@ -6,6 +6,7 @@ replace github.com/stekring/stekring => ../..
 
 require (
 	github.com/caddyserver/caddy/v2 v2.11.2
+	github.com/caddyserver/certmagic v0.25.2
 	github.com/prometheus/common v0.67.5
 	github.com/stekring/stekring v0.0.0-00010101000000-000000000000
 	go.etcd.io/etcd/client/v3 v3.7.3
@@ -26,7 +27,6 @@ require (
 	github.com/Masterminds/sprig/v3 v3.3.0 // indirect
 	github.com/aryann/difflib v0.0.0-20210328193216-ff5ff6dc229b // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
-	github.com/caddyserver/certmagic v0.25.2 // indirect
 	github.com/caddyserver/zerossl v0.1.5 // indirect
 	github.com/ccoveille/go-safecast/v2 v2.0.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect

@@ -26,11 +26,15 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"peer", peer},
+	{"misses", misses},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
-	"etcd": etcdRole,
+	"etcd":   etcdRole,
+	"peer":   answers(peerRole),
+	"misses": answers(missRole),
 }
 
 func main() {
