@@ -26,11 +26,13 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"handshakes", handshakes},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
-	"etcd": etcdRole,
+	"etcd":       etcdRole,
+	"tls-server": tlsServerRole,
 }
 
 func main() {
