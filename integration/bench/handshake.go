@@ -128,7 +128,7 @@ func (c cell) measure(ctx context.Context, b *bench, s *tlsServer) (m measured, 
 		}
 	}
 	const aim = 5 * time.Millisecond // how long a batch is about
-	n := 50                            // handshakes of a batch, until it is known how many it should have
+	n := 50                          // handshakes of a batch, until it is known how many it should have
 	for round := range 1 + of(b, 401, 3) {
 		start := time.Now()
 		for turn := range clients {
