@@ -127,9 +127,13 @@ func (c cell) measure(ctx context.Context, b *bench, s *tlsServer) (m measured, 
 			return m, err
 		}
 	}
+	rounds := 240
+	if c.resumed {
+		rounds = 640 // what is quick is easily disturbed
+	}
 	const aim = 5 * time.Millisecond // how long a batch is about
 	n := 50                          // handshakes of a batch, until it is known how many it should have
-	for round := range 1 + of(b, 320, 4) {
+	for round := range 1 + of(b, rounds, 4) {
 		start := time.Now()
 		for turn := range clients {
 			// In four rounds each arm is once in each place, and once after each other,
