@@ -21,7 +21,7 @@ type mark struct {
 var marked = []byte("stekring\x01")
 
 func (m mark) onto(s *tls.SessionState) {
-	b := slices.Clone(marked)
+	b := append(make([]byte, 0, len(marked)+16+len(m.place)+len(m.key)), marked...)
 	for _, t := range []time.Time{m.began, m.issued} {
 		unix := int64(0)
 		if !t.IsZero() {

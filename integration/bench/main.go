@@ -28,13 +28,15 @@ var sections = []struct {
 	{"rotation", rotation},
 	{"peer", peer},
 	{"misses", misses},
+	{"handshakes", handshakes},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
-	"etcd":   etcdRole,
-	"peer":   answers(peerRole),
-	"misses": answers(missRole),
+	"etcd":       etcdRole,
+	"peer":       answers(peerRole),
+	"misses":     answers(missRole),
+	"tls-server": tlsServerRole,
 }
 
 func main() {
@@ -74,9 +76,12 @@ func run() error {
 		if !slices.Contains(chosen, s.name) {
 			continue
 		}
-		start := time.Now()
+		start, had := time.Now(), len(b.result.Tables)
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		for _, t := range b.result.Tables[had:] {
+			t.print()
 		}
 		b.say("%s took %v", s.name, time.Since(start).Round(time.Second))
 	}

@@ -18,7 +18,7 @@ type missFleet struct {
 }
 
 const (
-	ours         = "stekring"
+	us           = "stekring"
 	onFiles      = "Caddy, file storage"
 	onFilesEqual = "Caddy, file storage, equal clocks"
 	onEtcd       = "Caddy, etcd storage"
@@ -47,11 +47,10 @@ type missResult struct {
 // misses measures what clients notice of rotations.
 func misses(ctx context.Context, b *bench) error {
 	t := b.table("Misses", "servers", "links", "who", "rotations", "reconnects", "missed", "missed %", "stopped instances")
-	defer t.print()
 	for _, servers := range of(b, []int{2, 5}, []int{2}) {
 		for _, links := range of(b, []string{healthy, oneSlow, leadSlow}, []string{healthy}) {
-			for _, who := range of(b, []string{ours, onEtcd, onFiles, onFilesEqual}, []string{ours, onEtcd, onFiles}) {
-				if links == leadSlow && who != ours || links == oneSlow && who == onFilesEqual {
+			for _, who := range of(b, []string{us, onEtcd, onFiles, onFilesEqual}, []string{us, onEtcd, onFiles}) {
+				if links == leadSlow && who != us || links == oneSlow && who == onFilesEqual {
 					continue // Caddy's instances have no leader; what is slow is not at once
 				}
 				f := missFleet{Who: who, Servers: servers, Links: links, Rounds: of(b, 10, 2)}
@@ -92,7 +91,7 @@ func missRole(ctx context.Context, f missFleet) (r missResult, err error) {
 		return r, err
 	}
 	start := f.caddy
-	if f.Who == ours {
+	if f.Who == us {
 		start = f.stekring
 	}
 	fleet, err := start(ctx, s.base)

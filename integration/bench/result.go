@@ -15,6 +15,7 @@ import (
 type bench struct {
 	quick  bool
 	nodes  []string // sizes of fleets; nil is all
+	ours   map[int]float64 // ms from commit to the last swap at N nodes, at p50
 	result result
 }
 
@@ -32,7 +33,7 @@ type result struct {
 }
 
 func newBench(quick bool) *bench {
-	return &bench{quick: quick, result: result{
+	return &bench{quick: quick, ours: map[int]float64{}, result: result{
 		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(),
 		System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Quick: quick,
 	}}

@@ -1,0 +1,5 @@
+//go:build race
+
+package tlsbind
+
+func init() { raceDetector = true }
