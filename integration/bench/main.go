@@ -26,11 +26,17 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"failover", failover},
+	{"footprint", footprint},
+	{"binary", binary},
+	{"start", starts},
+	{"growth", growth},
 }
 
 // roles are what this program does as a child of itself.
 var roles = map[string]func(args []string) error{
 	"etcd": etcdRole,
+	"node": nodeRole,
 }
 
 func main() {

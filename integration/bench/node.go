@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/stekring/stekring/internal/etcd"
+	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/keyring/rotator"
+	"github.com/stekring/stekring/keyring/seal"
+)
+
+// nodeOptions are a node's, as its parent gives them to it.
+type nodeOptions struct {
+	endpoint, kekFile, ring, id string
+
+	ttl       time.Duration
+	bare      bool          // an etcd client that makes one Get, and no rotator
+	observer  bool          // a rotator that never leads
+	weigh     time.Duration // after so long, say what the process weighs
+	rotations int           // lead through so many, and say what becomes of it
+}
+
+func (o *nodeOptions) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("node", flag.ContinueOnError)
+	f.StringVar(&o.endpoint, "etcd", o.endpoint, "")
+	f.StringVar(&o.kekFile, "kek", o.kekFile, "")
+	f.StringVar(&o.ring, "ring", o.ring, "")
+	f.StringVar(&o.id, "id", o.id, "")
+	f.DurationVar(&o.ttl, "ttl", o.ttl, "")
+	f.BoolVar(&o.bare, "bare", o.bare, "")
+	f.BoolVar(&o.observer, "observer", o.observer, "")
+	f.DurationVar(&o.weigh, "weigh", o.weigh, "")
+	f.IntVar(&o.rotations, "rotations", o.rotations, "")
+	return f
+}
+
+func (o *nodeOptions) args() (args []string) {
+	o.flags().VisitAll(func(f *flag.Flag) { args = append(args, "-"+f.Name+"="+f.Value.String()) })
+	return args
+}
+
+// nodeRole is one node in a process of its own, until a TERM. It says "ready"
+// when it has the ring, "leads" as soon as it does, and with -weigh, once, what
+// it weighs.
+func nodeRole(args []string) error {
+	var o nodeOptions
+	if err := o.flags().Parse(args); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	client, err := etcd.Dial(etcd.Options{Endpoints: []string{o.endpoint}})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if o.bare {
+		gctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		_, err := client.Get(gctx, fleet.NewLayout("", o.ring).Ring())
+		cancel()
+		if err != nil {
+			return err
+		}
+		fmt.Println("ready")
+		return weighed(ctx, o.weigh)
+	}
+	kek, err := seal.LoadKEK(o.kekFile)
+	if err != nil {
+		return err
+	}
+	logged := make(chan struct{}, 1)
+	rot, err := rotator.New(rotator.Config{
+		Client: client, Ring: o.ring, ID: o.id, KEK: kek, TTL: o.ttl, Observer: o.observer, Log: nudge(logged),
+	})
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = rot.Run(ctx)
+		close(ended)
+	}()
+	defer func() { stop(); <-ended }()
+	if rot.Wait(ctx) != nil {
+		return nil
+	}
+	if o.rotations > 0 {
+		return grow(ctx, rot, o.rotations)
+	}
+	fmt.Println("ready")
+	if o.weigh > 0 {
+		return weighed(ctx, o.weigh)
+	}
+	watchLead(ctx, rot, logged)
+	return nil
+}
+
+// watchLead says when the node leads. Whatever it logs is a reason to look at
+// once, and for a moment closely: "elected" comes just before.
+func watchLead(ctx context.Context, rot *rotator.Rotator, logged <-chan struct{}) {
+	led, close := int64(0), time.Now()
+	for {
+		if s := rot.Status(); s.Leader && s.Term != led {
+			led = s.Term
+			fmt.Println("leads")
+		}
+		wait := 100 * time.Millisecond
+		if time.Since(close) < 50*time.Millisecond {
+			wait = 200 * time.Microsecond
+		}
+		select {
+		case <-logged:
+			close = time.Now()
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// nudge is a log that tells only that something was logged.
+func nudge(logged chan<- struct{}) *zap.Logger {
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.InfoLevel)
+	return zap.New(core, zap.Hooks(func(zapcore.Entry) error {
+		select {
+		case logged <- struct{}{}:
+		default:
+		}
+		return nil
+	}))
+}
+
+// weighed says what the process weighs, once it has settled.
+func weighed(ctx context.Context, after time.Duration) error {
+	if after > 0 {
+		select {
+		case <-time.After(after):
+		case <-ctx.Done():
+			return nil
+		}
+		w, err := weigh()
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(w); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// said is a line of a child, and when this process had it.
+type said struct {
+	by   string
+	at   time.Time
+	text string
+}
+
+// ear is what a child writes to.
+type ear struct {
+	by    string
+	heard chan<- said
+	part  []byte
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	at := time.Now()
+	e.part = append(e.part, b...)
+	for {
+		line, rest, whole := bytes.Cut(e.part, []byte{'\n'})
+		if !whole {
+			return len(b), nil
+		}
+		e.heard <- said{e.by, at, string(line)}
+		e.part = rest
+	}
+}
+
+// node is a child in that role.
+type node struct {
+	*child
+	id string
+}
+
+// startNode starts a node. What it says goes to heard, which must have room for
+// it or a reader.
+func startNode(ctx context.Context, o nodeOptions, heard chan<- said) (*node, error) {
+	c, err := spawn(ctx, "node", &ear{by: o.id, heard: heard}, os.Stderr, o.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return &node{c, o.id}, nil
+}
+
+// await returns the next line that begins as wanted, and drops others.
+func await(ctx context.Context, heard <-chan said, want string, patience time.Duration) (said, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		select {
+		case s := <-heard:
+			if strings.HasPrefix(s.text, want) {
+				return s, nil
+			}
+		case <-ctx.Done():
+			return said{}, fmt.Errorf("no child said %q: %w", want, ctx.Err())
+		}
+	}
+}
+
+// kekFile makes a KEK and writes it to a file, for children. The caller removes
+// its folder.
+func kekFile() (kek *seal.KEK, dir, file string, err error) {
+	if dir, err = os.MkdirTemp("", "bench-kek-"); err != nil {
+		return nil, "", "", err
+	}
+	kek, file = seal.NewKEK(), filepath.Join(dir, "kek")
+	if err := os.WriteFile(file, kek.File(), 0o600); err != nil {
+		os.RemoveAll(dir)
+		return nil, "", "", err
+	}
+	return kek, dir, file, nil
+}
