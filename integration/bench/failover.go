@@ -126,10 +126,13 @@ func fail(ctx context.Context, admin *clientv3.Client, o nodeOptions, times int,
 	return nil
 }
 
-func (c *contest) start(id string) (err error) {
+func (c *contest) start(id string) error {
 	o := c.o
 	o.id = id
-	c.nodes[id], err = startNode(c.ctx, o, c.heard)
+	n, err := startNode(c.ctx, o, c.heard)
+	if err == nil {
+		c.nodes[id] = n
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring"
+	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -76,20 +77,29 @@ func footprint(ctx context.Context, b *bench) error {
 
 	t := b.table("footprint of a node",
 		"process", "heap MB", "heap of ours MB", "RSS MB", "RSS of ours MB",
-		"goroutines", "goroutines of ours", "with a frame of ours", "connections to etcd", "leases")
+		"goroutines", "goroutines of ours", "running our code", "connections to etcd", "leases")
 	var base weights
-	for _, kind := range []struct {
-		name           string
-		bare, observer bool
-	}{{name: "etcd client, one Get", bare: true}, {name: "leader"}, {name: "candidate, idle"}, {name: "observer", observer: true}} {
-		o := nodeOptions{endpoint: s.endpoint, kekFile: file, bare: kind.bare, observer: kind.observer, weigh: of(b, 20*time.Second, time.Second)}
+	for k, kind := range []struct {
+		name                  string
+		bare, holds, observer bool
+	}{
+		{name: "etcd client, one Get", bare: true},
+		{name: "etcd client, one watch, one lease", bare: true, holds: true},
+		{name: "leader"},
+		{name: "candidate, idle"},
+		{name: "observer", observer: true},
+	} {
+		o := nodeOptions{
+			endpoint: s.endpoint, kekFile: file, bare: kind.bare, holds: kind.holds, observer: kind.observer,
+			weigh: of(b, 20*time.Second, time.Second),
+		}
 		before, err := s.held(ctx, admin)
 		if err != nil {
 			return err
 		}
 		heard := make(chan said, 2*rings)
 		for i := range rings { // what leads goes on to while the next kinds are weighed
-			o.ring, o.id, o.ttl = fmt.Sprint("ring", i), fmt.Sprintf("%c%d", kind.name[0], i), 15*time.Second
+			o.ring, o.id, o.ttl = fmt.Sprint("ring", i), fmt.Sprintf("%c%d", kind.name[0], i), rotator.DefaultTTL
 			n, err := startNode(ctx, o, heard)
 			if err != nil {
 				return err
@@ -104,7 +114,7 @@ func footprint(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		if kind.bare {
+		if k == 0 {
 			base = w
 		}
 		mb := func(w, less sample) float64 { return (w.at(50) - less.at(50)) / 1e6 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,10 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -29,6 +29,7 @@ type nodeOptions struct {
 
 	ttl       time.Duration
 	bare      bool          // an etcd client that makes one Get, and no rotator
+	holds     bool          // with bare: and watches the key, and keeps a lease alive
 	observer  bool          // a rotator that never leads
 	weigh     time.Duration // after so long, say what the process weighs
 	rotations int           // lead through so many, and say what becomes of it
@@ -42,6 +43,7 @@ func (o *nodeOptions) flags() *flag.FlagSet {
 	f.StringVar(&o.id, "id", o.id, "")
 	f.DurationVar(&o.ttl, "ttl", o.ttl, "")
 	f.BoolVar(&o.bare, "bare", o.bare, "")
+	f.BoolVar(&o.holds, "holds", o.holds, "")
 	f.BoolVar(&o.observer, "observer", o.observer, "")
 	f.DurationVar(&o.weigh, "weigh", o.weigh, "")
 	f.IntVar(&o.rotations, "rotations", o.rotations, "")
@@ -69,14 +71,7 @@ func nodeRole(args []string) error {
 	}
 	defer client.Close()
 	if o.bare {
-		gctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		_, err := client.Get(gctx, fleet.NewLayout("", o.ring).Ring())
-		cancel()
-		if err != nil {
-			return err
-		}
-		fmt.Println("ready")
-		return weighed(ctx, o.weigh)
+		return bare(ctx, client, o)
 	}
 	kek, err := seal.LoadKEK(o.kekFile)
 	if err != nil {
@@ -107,6 +102,39 @@ func nodeRole(args []string) error {
 	}
 	watchLead(ctx, rot, logged)
 	return nil
+}
+
+// bare is a process that uses etcd for something else.
+func bare(ctx context.Context, c *clientv3.Client, o nodeOptions) error {
+	gctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	key := fleet.NewLayout("", o.ring).Ring()
+	if _, err := c.Get(gctx, key); err != nil {
+		return err
+	}
+	if o.holds {
+		lease, err := c.Grant(gctx, int64(o.ttl.Seconds()))
+		if err != nil {
+			return err
+		}
+		var wg sync.WaitGroup
+		hctx, stop := context.WithCancel(clientv3.WithRequireLeader(ctx))
+		defer func() { stop(); wg.Wait() }()
+		alive, err := c.KeepAlive(hctx, lease.ID)
+		if err != nil {
+			return err
+		}
+		wg.Go(func() {
+			for range alive {
+			}
+		})
+		wg.Go(func() {
+			for range c.Watch(hctx, key) {
+			}
+		})
+	}
+	fmt.Println("ready")
+	return weighed(ctx, o.weigh)
 }
 
 // watchLead says when the node leads. Whatever it logs is a reason to look at
@@ -164,33 +192,6 @@ func weighed(ctx context.Context, after time.Duration) error {
 	return nil
 }
 
-// said is a line of a child, and when this process had it.
-type said struct {
-	by   string
-	at   time.Time
-	text string
-}
-
-// ear is what a child writes to.
-type ear struct {
-	by    string
-	heard chan<- said
-	part  []byte
-}
-
-func (e *ear) Write(b []byte) (int, error) {
-	at := time.Now()
-	e.part = append(e.part, b...)
-	for {
-		line, rest, whole := bytes.Cut(e.part, []byte{'\n'})
-		if !whole {
-			return len(b), nil
-		}
-		e.heard <- said{e.by, at, string(line)}
-		e.part = rest
-	}
-}
-
 // node is a child in that role.
 type node struct {
 	*child
@@ -205,22 +206,6 @@ func startNode(ctx context.Context, o nodeOptions, heard chan<- said) (*node, er
 		return nil, err
 	}
 	return &node{c, o.id}, nil
-}
-
-// await returns the next line that begins as wanted, and drops others.
-func await(ctx context.Context, heard <-chan said, want string, patience time.Duration) (said, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		select {
-		case s := <-heard:
-			if strings.HasPrefix(s.text, want) {
-				return s, nil
-			}
-		case <-ctx.Done():
-			return said{}, fmt.Errorf("no child said %q: %w", want, ctx.Err())
-		}
-	}
 }
 
 // kekFile makes a KEK and writes it to a file, for children. The caller removes

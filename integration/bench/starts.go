@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/stekring/stekring/keyring/rotator"
 )
 
 // starts is how long a process takes from before it is started to when it has
@@ -39,7 +41,7 @@ func starts(ctx context.Context, b *bench) error {
 	for i := range of(b, 21, 3) {
 		for j := range kinds {
 			k := &kinds[(i+j)%len(kinds)]
-			k.o.endpoint, k.o.kekFile, k.o.ring, k.o.id, k.o.ttl = s.endpoint, file, "www", fmt.Sprint("n", i), 15*time.Second
+			k.o.endpoint, k.o.kekFile, k.o.ring, k.o.id, k.o.ttl = s.endpoint, file, "www", fmt.Sprint("n", i), rotator.DefaultTTL
 			took, err := startOf(ctx, k.o)
 			if err != nil {
 				return err

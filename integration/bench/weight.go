@@ -15,7 +15,7 @@ type weight struct {
 	Heap       uint64 `json:"heap"` // bytes in use after collections
 	RSS        uint64 `json:"rss"`  // bytes
 	Goroutines int    `json:"goroutines"`
-	Named      int    `json:"named"` // goroutines with a frame of this module on their stack
+	Named      int    `json:"named"` // of them, goroutines with a frame of stekring on their stack
 	Mallocs    uint64 `json:"mallocs"`
 	// Stacks of the goroutines, if the environment asks for them.
 	Stacks string `json:"stacks,omitempty"`
@@ -27,8 +27,11 @@ func weigh() (w weight, err error) {
 	stacks := stacks()
 	w.Goroutines = len(stacks)
 	for _, s := range stacks {
-		if bytes.Contains(s, []byte(module)) {
-			w.Named++
+		for line := range bytes.Lines(s) {
+			if bytes.HasPrefix(line, []byte(module)) {
+				w.Named++
+				break
+			}
 		}
 	}
 	if os.Getenv("STEKRING_BENCH_STACKS") != "" {

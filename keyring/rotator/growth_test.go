@@ -20,6 +20,7 @@ var rotations = uint64(10_000)
 // end than after the first tenth. It is not parallel, because what it measures is
 // the whole process's.
 func TestGrowth(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // fake time takes turns: twice as fast
 	inMemory(t, func(t *testing.T, f *fleetOf) {
 		f.log = zap.NewNop() // a test's own keeps every line
 		etcd := f.etcd.(*memory.Etcd)
