@@ -93,7 +93,7 @@ func footprint(ctx context.Context, b *bench) error {
 			endpoint: s.endpoint, kekFile: file, bare: kind.bare, holds: kind.holds, observer: kind.observer,
 			weigh: of(b, 20*time.Second, time.Second),
 		}
-		before, err := s.held(ctx, admin)
+		before, err := leases(ctx, admin)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func footprint(ctx context.Context, b *bench) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		after, err := s.held(ctx, admin)
+		after, err := leases(ctx, admin)
 		if err != nil {
 			return err
 		}
@@ -120,14 +120,14 @@ func footprint(ctx context.Context, b *bench) error {
 		mb := func(w, less sample) float64 { return (w.at(50) - less.at(50)) / 1e6 }
 		t.row(kind.name, mb(w.heap, nil), mb(w.heap, base.heap), mb(w.rss, nil), mb(w.rss, base.rss),
 			w.goroutines.at(50), w.goroutines.at(50)-base.goroutines.at(50), w.named.at(50),
-			float64(after.connections-before.connections)/float64(rings), float64(after.leases-before.leases)/float64(rings))
+			w.connections.at(50), float64(after-before)/float64(rings))
 	}
 	t.print()
 	return nil
 }
 
 // weights are those of processes of one kind.
-type weights struct{ heap, rss, goroutines, named sample }
+type weights struct{ heap, rss, goroutines, named, connections sample }
 
 // weightsOf waits for n children to say theirs.
 func weightsOf(ctx context.Context, heard <-chan said, n int) (all weights, err error) {
@@ -140,28 +140,22 @@ func weightsOf(ctx context.Context, heard <-chan said, n int) (all weights, err 
 		if err := json.Unmarshal([]byte(s.text), &w); err != nil {
 			return all, err
 		}
-		if w.Stacks != "" {
-			fmt.Fprintf(os.Stderr, "%s:\n%s\n\n", s.by, w.Stacks)
-		}
 		all.heap = append(all.heap, float64(w.Heap))
 		all.rss = append(all.rss, float64(w.RSS))
 		all.goroutines = append(all.goroutines, float64(w.Goroutines))
 		all.named = append(all.named, float64(w.Named))
+		all.connections = append(all.connections, float64(w.Connections))
 	}
 	return all, nil
 }
 
-// holdings are what clients hold of an etcd.
-type holdings struct{ connections, leases int }
-
-func (s *server) held(ctx context.Context, c *clientv3.Client) (h holdings, err error) {
+// leases is how many an etcd has.
+func leases(ctx context.Context, c *clientv3.Client) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	leases, err := c.Leases(ctx)
+	r, err := c.Leases(ctx)
 	if err != nil {
-		return h, err
+		return 0, err
 	}
-	h.leases = len(leases.Leases)
-	h.connections, err = established(s.endpoint)
-	return h, err
+	return len(r.Leases), nil
 }

@@ -89,7 +89,7 @@ type grownBy struct {
 }
 
 // grow follows the ring through so many rotations, and asks for its keys at each.
-func grow(ctx context.Context, rot *rotator.Rotator, rotations int) error {
+func grow(ctx context.Context, rot *rotator.Rotator, o nodeOptions) error {
 	cert, _, err := devcert.New("localhost")
 	if err != nil {
 		return err
@@ -105,12 +105,12 @@ func grow(ctx context.Context, rot *rotator.Rotator, rotations int) error {
 		}
 	}
 	var g grownBy
-	if g.weight, err = weigh(); err != nil {
+	if g.weight, err = weigh(o.endpoint); err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	ring := rot.Ring()
-	for i := range rotations {
+	for i := range o.rotations {
 		if ring, err = next(ctx, rot, ring); err != nil {
 			return nil
 		}
@@ -127,11 +127,11 @@ func grow(ctx context.Context, rot *rotator.Rotator, rotations int) error {
 				return errors.New("a ticket did not open")
 			}
 		}
-		if tenth := rotations / 10; (i+1)%tenth == 0 {
+		if tenth := o.rotations / 10; (i+1)%tenth == 0 {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			g.Lately = float64(m.Mallocs-g.Mallocs) / float64(tenth)
-			if g.weight, err = weigh(); err != nil {
+			if g.weight, err = weigh(o.endpoint); err != nil {
 				return err
 			}
 			line, err := json.Marshal(g)

@@ -94,11 +94,11 @@ func nodeRole(args []string) error {
 		return nil
 	}
 	if o.rotations > 0 {
-		return grow(ctx, rot, o.rotations)
+		return grow(ctx, rot, o)
 	}
 	fmt.Println("ready")
 	if o.weigh > 0 {
-		return weighed(ctx, o.weigh)
+		return weighed(ctx, o)
 	}
 	watchLead(ctx, rot, logged)
 	return nil
@@ -134,7 +134,7 @@ func bare(ctx context.Context, c *clientv3.Client, o nodeOptions) error {
 		})
 	}
 	fmt.Println("ready")
-	return weighed(ctx, o.weigh)
+	return weighed(ctx, o)
 }
 
 // watchLead says when the node leads. Whatever it logs is a reason to look at
@@ -173,14 +173,14 @@ func nudge(logged chan<- struct{}) *zap.Logger {
 }
 
 // weighed says what the process weighs, once it has settled.
-func weighed(ctx context.Context, after time.Duration) error {
-	if after > 0 {
+func weighed(ctx context.Context, o nodeOptions) error {
+	if o.weigh > 0 {
 		select {
-		case <-time.After(after):
+		case <-time.After(o.weigh):
 		case <-ctx.Done():
 			return nil
 		}
-		w, err := weigh()
+		w, err := weigh(o.endpoint)
 		if err != nil {
 			return err
 		}

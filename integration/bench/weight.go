@@ -17,13 +17,17 @@ type weight struct {
 	Goroutines int    `json:"goroutines"`
 	Named      int    `json:"named"` // of them, goroutines with a frame of stekring on their stack
 	Mallocs    uint64 `json:"mallocs"`
-	// Stacks of the goroutines, if the environment asks for them.
-	Stacks string `json:"stacks,omitempty"`
+
+	Connections int `json:"connections"` // to etcd
 }
 
 const module = "github.com/stekring/stekring/"
 
-func weigh() (w weight, err error) {
+// weigh weighs this process, which uses an etcd.
+func weigh(endpoint string) (w weight, err error) {
+	if w.Connections, err = connections(endpoint); err != nil {
+		return w, err
+	}
 	stacks := stacks()
 	w.Goroutines = len(stacks)
 	for _, s := range stacks {
@@ -33,9 +37,6 @@ func weigh() (w weight, err error) {
 				break
 			}
 		}
-	}
-	if os.Getenv("STEKRING_BENCH_STACKS") != "" {
-		w.Stacks = string(bytes.Join(stacks, []byte("\n\n")))
 	}
 	var m runtime.MemStats
 	runtime.GC()
@@ -67,9 +68,8 @@ func residentMemory() (uint64, error) {
 	return pages * uint64(os.Getpagesize()), err
 }
 
-// established is how many connections there are to an endpoint of this host, as
-// Linux tells.
-func established(endpoint string) (int, error) {
+// connections is how many this process has to an endpoint, as Linux tells.
+func connections(endpoint string) (n int, err error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return 0, err
@@ -78,15 +78,25 @@ func established(endpoint string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	table, err := os.ReadFile("/proc/self/net/tcp")
+	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return 0, err
 	}
-	n, remote := 0, fmt.Sprintf("%04X", port)
+	own := map[string]bool{}
+	for _, f := range files {
+		if to, err := os.Readlink("/proc/self/fd/" + f.Name()); err == nil { // that of the folder itself is closed
+			own[to] = true
+		}
+	}
+	table, err := os.ReadFile("/proc/self/net/tcp") // of all processes
+	if err != nil {
+		return 0, err
+	}
 	for line := range strings.Lines(string(table)) {
-		const state = "01" // established
+		const remote, state, established, inode = 2, 3, "01", 9
 		f := strings.Fields(line)
-		if len(f) > 3 && strings.HasSuffix(f[2], ":"+remote) && f[3] == state {
+		if len(f) > inode && own["socket:["+f[inode]+"]"] && f[state] == established &&
+			strings.HasSuffix(f[remote], fmt.Sprintf(":%04X", port)) {
 			n++
 		}
 	}
