@@ -29,6 +29,11 @@ var sections = []struct {
 	{"peer", peer},
 	{"misses", misses},
 	{"handshakes", handshakes},
+	{"failover", failover},
+	{"footprint", footprint},
+	{"binary", binary},
+	{"start", starts},
+	{"growth", growth},
 }
 
 // roles are what this program does as a child of itself.
@@ -37,6 +42,7 @@ var roles = map[string]func(args []string) error{
 	"peer":       answers(peerRole),
 	"misses":     answers(missRole),
 	"tls-server": tlsServerRole,
+	"node":       nodeRole,
 }
 
 func main() {

@@ -120,6 +120,8 @@ func short(f float64) string {
 		return fmt.Sprintf("%.0f", f)
 	case f >= 10 || f <= -10:
 		return fmt.Sprintf("%.1f", f)
+	case f > -0.1 && f < 0.1:
+		return fmt.Sprintf("%.4f", f)
 	}
 	return fmt.Sprintf("%.2f", f)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(loneEnv) != "" {
+		if err := loneMain(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	flag.Parse()
 	_ = flag.Set("test.parallel", "8") // they wait far more than they work
 	goleak.VerifyTestMain(m)

@@ -201,11 +201,11 @@ func (r *Rotator) Run(ctx context.Context) error {
 	}()
 
 	var wg sync.WaitGroup
-	wg.Go(func() { r.follow(ctx) })
 	if !r.cfg.Observer {
 		wg.Go(func() { r.stand(ctx) })
 		wg.Go(func() { r.report(ctx) })
 	}
+	r.follow(ctx)
 	wg.Wait()
 	return context.Cause(ctx)
 }
