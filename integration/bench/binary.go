@@ -26,7 +26,7 @@ func binary(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t := b.table("binary of a linked server", "server", "bytes", "MB", "over plain MB", "over the one before MB")
+	t := b.table("Binary of a linked server", "server", "bytes", "MB", "over plain MB", "over the one before MB")
 	var plain, before int64
 	for i, kind := range []struct{ name, dir, tags string }{
 		{"plain HTTPS", filepath.Join(here, "plain"), ""},
@@ -50,6 +50,5 @@ func binary(ctx context.Context, b *bench) error {
 		t.row(kind.name, size, float64(size)/1e6, float64(size-plain)/1e6, float64(size-before)/1e6)
 		before = size
 	}
-	t.print()
 	return nil
 }

@@ -55,7 +55,7 @@ func failover(ctx context.Context, b *bench) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	t := b.table("fail-over", "TTL", "end of the leader", "times", "without a leader: p50 s", "p95 s", "max s")
+	t := b.table("Fail-over", "TTL", "end of the leader", "times", "without a leader: p50 s", "p95 s", "max s")
 	for i, ttl := range ttls {
 		for _, how := range []struct {
 			name string
@@ -64,7 +64,6 @@ func failover(ctx context.Context, b *bench) error {
 			t.row(ttl.String(), how.name, len(how.took), how.took.at(50), how.took.at(95), how.took.at(100))
 		}
 	}
-	t.print()
 	return nil
 }
 
@@ -197,13 +196,4 @@ func (c *contest) replace(by syscall.Signal) (took time.Duration, err error) {
 		return 0, fmt.Errorf("%s ended with %w", was.id, was.err)
 	}
 	return took, c.start(was.id)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

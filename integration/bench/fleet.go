@@ -173,15 +173,7 @@ func (f *followers) settled(ctx context.Context, admin *clientv3.Client, version
 		if ok {
 			return nil
 		}
-		sleep(ctx, 20*time.Millisecond)
+		_ = sleep(ctx, 20*time.Millisecond)
 	}
 	return context.Cause(ctx)
-}
-
-// sleep pauses for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

@@ -75,7 +75,7 @@ func footprint(ctx context.Context, b *bench) error {
 		}
 	}
 
-	t := b.table("footprint of a node",
+	t := b.table("Footprint of a node",
 		"process", "heap MB", "heap of ours MB", "RSS MB", "RSS of ours MB",
 		"goroutines", "goroutines of ours", "running our code", "connections to etcd", "leases")
 	var base weights
@@ -122,7 +122,6 @@ func footprint(ctx context.Context, b *bench) error {
 			w.goroutines.at(50), w.goroutines.at(50)-base.goroutines.at(50), w.named.at(50),
 			w.connections.at(50), float64(after-before)/float64(rings))
 	}
-	t.print()
 	return nil
 }
 

@@ -54,7 +54,7 @@ func growth(ctx context.Context, b *bench) error {
 		return err
 	}
 
-	t := b.table("growth over rotations", "rotations", "heap MB", "goroutines", "RSS MB",
+	t := b.table("Growth over rotations", "rotations", "heap MB", "goroutines", "RSS MB",
 		"allocations a rotation, lately", "handshakes", "resumed")
 	for i := range rotations {
 		ring = hourLater(ring)
@@ -76,7 +76,6 @@ func growth(ctx context.Context, b *bench) error {
 		t.row(i+1, float64(g.Heap)/1e6, g.Goroutines, float64(g.RSS)/1e6, g.Lately, g.Handshakes, g.Resumed)
 		b.say("rotation %d of %d", i+1, rotations)
 	}
-	t.print()
 	return nil
 }
 

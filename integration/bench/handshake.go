@@ -37,11 +37,11 @@ type shakes struct {
 // ratio is the median of an arm's over the plain server's in the same round.
 func handshakes(ctx context.Context, b *bench) error {
 	s := shakes{
-		all: b.table("handshakes", "TLS", "certificate", "keys", "kind",
+		all: b.table("Handshakes", "TLS", "certificate", "keys", "kind",
 			"automatic/s", "plain/s", "ours/s", "ours+/s", "ours / plain %", "ours+ / plain %",
 			"CPU plain µs", "CPU ours µs", "CPU ours+ µs", "CPU ours / plain %", "CPU ours+ / plain %"),
-		worst:   b.table("handshakes: worst ratios", "kind", "ours / plain %", "ours+ / plain %", "CPU ours / plain %", "CPU ours+ / plain %"),
-		allocs:  b.table("allocations on resumption", "TLS", "keys", "plain", "bare hooks", "ours", "ours+"),
+		worst:   b.table("Handshakes: worst ratios", "kind", "ours / plain %", "ours+ / plain %", "CPU ours / plain %", "CPU ours+ / plain %"),
+		allocs:  b.table("Allocations on resumption", "TLS", "keys", "plain", "bare hooks", "ours", "ours+"),
 		worstOf: map[string][]float64{},
 	}
 	for _, certificate := range of(b, []string{"ECDSA P-256", "RSA 2048"}, []string{"ECDSA P-256"}) {
@@ -90,7 +90,7 @@ func (s *shakes) server(ctx context.Context, b *bench, certificate string, keys 
 			continue // a resumption uses no certificate
 		}
 		row := []any{name, keys}
-		for _, arm := range []int{plain, bare, ours, observed} {
+		for _, arm := range []int{plain, bareHooks, ours, observed} {
 			n, err := server.allocs(ctx, arm, version)
 			if err != nil {
 				return fmt.Errorf("%s, allocations: %w", name, err)
@@ -103,7 +103,7 @@ func (s *shakes) server(ctx context.Context, b *bench, certificate string, keys 
 }
 
 // figures are one for each arm and round. What only has hooks is not timed.
-type figures [bare]sample
+type figures [bareHooks]sample
 
 // ratio is the median of an arm's figures over the plain server's, in percent.
 func (f figures) ratio(arm int) float64 {
@@ -118,7 +118,7 @@ func (f figures) ratio(arm int) float64 {
 type measured struct{ rate, cpu figures }
 
 func (c cell) measure(ctx context.Context, b *bench, s *tlsServer) (m measured, err error) {
-	var clients [bare]*tls.Config
+	var clients [bareHooks]*tls.Config
 	for arm := range clients {
 		if clients[arm], err = s.client(ctx, arm, c.version, c.resumed); err != nil {
 			return m, err

@@ -37,7 +37,7 @@ const (
 	plain            // crypto/tls with SetSessionTicketKeys
 	ours             // tlsbind.Config
 	observed         // a tlsbind.Binder with a scope and metrics
-	bare             // hooks that only call crypto/tls
+	bareHooks        // hooks that only call crypto/tls
 	arms
 )
 
@@ -167,13 +167,13 @@ func newArms(base *tls.Config, keys int) (all [arms]arm, err error) {
 		return c
 	}
 	all = [arms]arm{
-		plain:    {with(secrets), with(oldest)},
-		ours:     {tlsbind.Config(base, keyring.Static(ring)), tlsbind.Config(base, first)},
-		observed: {scoped(keyring.Static(ring)), scoped(first)},
-		bare:     {base.Clone(), with(oldest)},
+		plain:     {with(secrets), with(oldest)},
+		ours:      {tlsbind.Config(base, keyring.Static(ring)), tlsbind.Config(base, first)},
+		observed:  {scoped(keyring.Static(ring)), scoped(first)},
+		bareHooks: {base.Clone(), with(oldest)},
 	}
 	keyed := with(secrets)
-	all[bare].server.WrapSession, all[bare].server.UnwrapSession = keyed.EncryptTicket, keyed.DecryptTicket
+	all[bareHooks].server.WrapSession, all[bareHooks].server.UnwrapSession = keyed.EncryptTicket, keyed.DecryptTicket
 	own := base.Clone()
 	all[automatic] = arm{own, own} // a copy would have other keys
 	return all, err

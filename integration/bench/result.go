@@ -14,7 +14,7 @@ import (
 // bench collects what is measured.
 type bench struct {
 	quick  bool
-	nodes  []string // sizes of fleets; nil is all
+	nodes  []string        // sizes of fleets; nil is all
 	ours   map[int]float64 // ms from commit to the last swap at N nodes, at p50
 	result result
 }

@@ -194,8 +194,7 @@ func (r *rounds) quiet(ctx context.Context) error {
 		return err
 	}
 	runtime.GC()
-	sleep(ctx, 5*time.Millisecond)
-	return nil
+	return sleep(ctx, 5*time.Millisecond)
 }
 
 // written writes rings of hours, which is when nodes let etcd alone. Rounds of
@@ -232,7 +231,9 @@ func (r *rounds) written(ctx context.Context, n int, t *table) (p50 float64, err
 func (r *rounds) cost(ctx context.Context, n int, t *table) error {
 	spread := 300*time.Millisecond + 2*time.Duration(r.size.nodes)*time.Millisecond // until all have reported
 	for _, f := range []*followers{r.limit, r.ours} {
-		sleep(ctx, spread+time.Second)
+		if err := sleep(ctx, spread+time.Second); err != nil {
+			return err
+		}
 		wrote, err := r.writes(ctx, f)
 		if err != nil {
 			return err
@@ -247,14 +248,18 @@ func (r *rounds) cost(ctx context.Context, n int, t *table) error {
 			if _, _, err := r.round(ctx, f); err != nil {
 				return err
 			}
-			sleep(ctx, spread)
+			if err := sleep(ctx, spread); err != nil {
+				return err
+			}
 		}
 		took := time.Since(start)
 		with, err := r.etcd.meters(ctx)
 		if err != nil {
 			return err
 		}
-		sleep(ctx, took)
+		if err := sleep(ctx, took); err != nil {
+			return err
+		}
 		without, err := r.etcd.meters(ctx)
 		if err != nil {
 			return err
@@ -304,7 +309,9 @@ func (r *rounds) due(ctx context.Context, t *table) error {
 	for i := range warm + z.turns {
 		leader := r.ours.leader()
 		for ; leader == nil && ctx.Err() == nil; leader = r.ours.leader() {
-			sleep(ctx, 5*time.Millisecond)
+			if err := sleep(ctx, 5*time.Millisecond); err != nil {
+				return err
+			}
 		}
 		s := leader.Status()
 		r.ours.expect(s.Info.Version + 1)

@@ -49,11 +49,10 @@ func starts(ctx context.Context, b *bench) error {
 			k.took = append(k.took, ms(took))
 		}
 	}
-	t := b.table("start to first ring", "process", "starts", "p50 ms", "p95 ms", "p50 over the limit ms")
+	t := b.table("Start to first ring", "process", "starts", "p50 ms", "p95 ms", "p50 over the limit ms")
 	for _, k := range kinds {
 		t.row(k.name, len(k.took), k.took.at(50), k.took.at(95), k.took.at(50)-kinds[0].took.at(50))
 	}
-	t.print()
 	return nil
 }
 
