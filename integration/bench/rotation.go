@@ -25,14 +25,14 @@ func sizes(b *bench) []size {
 		return []size{{3, crew{candidates: 3}, time.Second, 3}, {10, crew{candidates: few}, 0, 0}}
 	}
 	return []size{
-		{1, crew{candidates: 1}, time.Second, 100},
+		{1, crew{candidates: 1}, time.Second, 30},
 		{3, crew{candidates: 3}, time.Second, 100},
-		{10, crew{candidates: 10}, time.Second, 100},
-		{30, crew{candidates: 30}, time.Second, 100},
+		{10, crew{candidates: 10}, time.Second, 30},
+		{30, crew{candidates: 30}, time.Second, 30},
 		{100, crew{candidates: 100}, time.Second, 100},
-		{100, crew{candidates: few}, time.Second, 100},
 		{100, crew{candidates: 100, quiet: true}, 0, 0},
-		{300, crew{candidates: 300}, 2 * time.Second, 100},
+		{100, crew{candidates: few}, 0, 0},
+		{300, crew{candidates: 300}, 2 * time.Second, 30},
 		{1000, crew{candidates: few}, 4 * time.Second, 100},
 		// A node looks at etcd four times an interval, so that more of them
 		// need a longer one to leave etcd idle in between, as it is with hours.
@@ -229,7 +229,7 @@ func (r *rounds) written(ctx context.Context, n int, t *table) (p50 float64, err
 // cost takes what etcd does in a while of rotations, less what it does in as long
 // a while without.
 func (r *rounds) cost(ctx context.Context, n int, t *table) error {
-	spread := 300*time.Millisecond + 2*time.Duration(r.size.nodes)*time.Millisecond // until all have reported
+	spread := 300*time.Millisecond + 2*time.Duration(r.size.crew.candidates)*time.Millisecond // until all have reported
 	for _, f := range []*followers{r.limit, r.ours} {
 		if err := sleep(ctx, spread+time.Second); err != nil {
 			return err
