@@ -28,39 +28,6 @@ type offer struct{ session *tls.ClientSessionState }
 func (o offer) Get(string) (*tls.ClientSessionState, bool) { return o.session, o.session != nil }
 func (o offer) Put(string, *tls.ClientSessionState)        {}
 
-// BenchmarkPairs compares handshakes of a bound server with those of a server
-// that has the same keys by SetSessionTicketKeys, in batches that alternate. It
-// reports the median of the pairs' throughputs, bound over plain; the client's
-// share of the work is in both. Tickets are sealed with the oldest key, behind
-// which only the staged one is tried. In a full handshake the server seals a
-// new one.
-func BenchmarkPairs(b *testing.B) {
-	for _, version := range versions {
-		for _, resumed := range []bool{true, false} {
-			for _, n := range []int{2, 5, 15} {
-				kind := "full"
-				if resumed {
-					kind = "resumed"
-				}
-				b.Run(fmt.Sprintf("%s/%s/keys=%d", tls.VersionName(version), kind, n), func(b *testing.B) {
-					benchPair(b, version, n, resumed)
-				})
-			}
-		}
-	}
-}
-
-func benchPair(b *testing.B, version uint16, n int, resumed bool) {
-	ring := ringOf(b, n)
-	keys := ring.TicketKeys("")
-	seal := plain(b, keys[len(keys)-2]) // the oldest, behind which is only the staged one
-	unbound, bound := seal.Clone(), Config(seal, keyring.Static(ring))
-	unbound.SetSessionTicketKeys(ring.TicketKeys(""))
-	c := benchClient(b, version, seal, resumed)
-	arms := []string{benchServe(b, unbound), benchServe(b, bound)}
-	benchAlternate(b, [2]string{"plain", "bound"}, func(arm int) time.Duration { return benchShake(b, arms[arm], c, resumed) })
-}
-
 // benchClient returns a client that offers a ticket of server every time, or none.
 func benchClient(b *testing.B, version uint16, server *tls.Config, resumed bool) *tls.Config {
 	c, p := client(version)
@@ -98,27 +65,6 @@ func benchAlternate(b *testing.B, names [2]string, batch func(arm int) time.Dura
 	b.ReportMetric(ratios[len(ratios)/2], names[1]+"/"+names[0])
 	for arm, name := range names {
 		b.ReportMetric(float64(len(ratios)*benchBatch)/spent[arm].Seconds(), name+"/s")
-	}
-}
-
-// BenchmarkObserved is what marks in tickets and an observer cost: a server with
-// all bounds over one without.
-func BenchmarkObserved(b *testing.B) {
-	for _, version := range versions {
-		b.Run(tls.VersionName(version), func(b *testing.B) {
-			src := keyring.Static(ringOf(b, 15))
-			base := serverConfig(b)
-			base.NextProtos = []string{}
-			var addrs [2]string
-			var clients [2]*tls.Config
-			for arm, binder := range []Binder{{Source: src}, {Source: src, PerName: true, PerChain: true, MaxSessionAge: time.Hour, Observe: func(Event) {}}} {
-				server := bound(b, binder, base)
-				addrs[arm], clients[arm] = benchServe(b, server), benchClient(b, version, server, true)
-			}
-			benchAlternate(b, [2]string{"bound", "observed"}, func(arm int) time.Duration {
-				return benchShake(b, addrs[arm], clients[arm], true)
-			})
-		})
 	}
 }
 
