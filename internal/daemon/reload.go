@@ -41,7 +41,7 @@ func reload(next *config.Config, o Options, f *front, rot *rotator.Rotator, dev 
 func needRestart(old config.Config, next *config.Config) (parts []string) {
 	for name, pair := range map[string][2]any{
 		"ring": {old.Ring, next.Ring}, "node_id": {old.NodeID, next.NodeID}, "etcd": {old.Etcd, next.Etcd},
-		"election": {old.Election, next.Election}, "outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
+		"election": {old.Election, next.Election}, "reports": {old.Reports, next.Reports}, "outage": {old.Outage, next.Outage}, "tickets": {old.Tickets, next.Tickets}, "http": {old.HTTP, next.HTTP},
 		"log.format": {old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

@@ -95,8 +95,9 @@ const (
 	// Each node of a fleet adds to the time over which all of them report a
 	// change, so that etcd has two thousand such writes a second at the most.
 	perNode = time.Millisecond
-	// And not at once, while others are yet to get what this node has.
-	minSpread = 100 * time.Millisecond
+	// And not at once, while others are yet to get what this node has; nor never,
+	// whatever somebody puts beside the reports.
+	minSpread, maxSpread = 100 * time.Millisecond, 10 * time.Second
 )
 
 // maxReasons is how many are logged of one time in which etcd lacks the report.
@@ -119,7 +120,7 @@ func (r *Rotator) report(ctx context.Context) {
 					if !there {
 						last = ""
 					}
-					spread = max(minSpread, time.Duration(nodes)*perNode)
+					spread = min(max(minSpread, time.Duration(nodes)*perNode), maxSpread)
 				}
 				if now != last {
 					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
