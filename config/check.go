@@ -32,6 +32,9 @@ func (c *checker) all() {
 	c.tickets()
 	c.listeners()
 	c.oneOf("outage", c.cfg.Outage, "local", "keep")
+	if !c.cfg.Reports.Enabled && c.cfg.Election.Candidate {
+		c.warn("reports.enabled", "false", "status, rotate and revoke do not know of this node until it leads; leave it true on two or three")
+	}
 	if c.cfg.Outage == "keep" {
 		c.warn("outage", "keep", "during a long outage one key seals without end; forward secrecy ends with it")
 	}

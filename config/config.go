@@ -63,7 +63,7 @@ type Election struct {
 	Candidate bool          `yaml:"candidate"`
 }
 
-// Reports says whether a candidate reports, or only the leader.
+// Reports says whether a candidate reports, or only if it must.
 type Reports struct {
 	Enabled bool `yaml:"enabled"`
 }

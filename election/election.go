@@ -118,10 +118,10 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 }
 
 // forbidden reports whether etcd answers, and that it will not have this client
-// write. It does so until somebody changes what it may.
+// write: for want of permission, or of space. It does so until somebody helps.
 func forbidden(err error) bool {
 	var e rpctypes.EtcdError
-	return errors.As(err, &e) && (e.Code() == codes.PermissionDenied || e.Code() == codes.Unauthenticated || e.Code() == codes.InvalidArgument)
+	return errors.As(err, &e) && (e.Code() == codes.PermissionDenied || e.Code() == codes.Unauthenticated || e.Code() == codes.InvalidArgument || e.Code() == codes.ResourceExhausted)
 }
 
 // campaign returns once this candidate leads by etcd's own word.

@@ -3,7 +3,9 @@ package daemon
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stekring/stekring/config"
 )
@@ -33,5 +35,14 @@ func TestNeedRestart(t *testing.T) {
 		if named := len(needRestart(config.Config{}, next)) == 1; named == slices.Contains(taken, f.Name) {
 			t.Errorf("%s has changed: named as needing a restart = %v", f.Name, named)
 		}
+	}
+}
+
+// TestReloadKeepsTheLeaseBelowTheInterval is a file that is right by itself, for
+// a node that runs with a longer lease than it says.
+func TestReloadKeepsTheLeaseBelowTheInterval(t *testing.T) {
+	next := &config.Config{Rotation: config.Rotation{Interval: 5 * time.Second}}
+	if err := reload(next, Options{}, nil, nil, nil, 15*time.Second); err == nil || !strings.Contains(err.Error(), "election.ttl") {
+		t.Errorf("reload = %v, want it refused for election.ttl", err)
 	}
 }

@@ -91,15 +91,6 @@ func (r *Rotator) Status() Status {
 	return s
 }
 
-const (
-	// Each node of a fleet adds to the time over which all of them report a
-	// change, so that etcd has two thousand such writes a second at the most.
-	perNode = time.Millisecond
-	// And not at once, while others are yet to get what this node has; nor never,
-	// whatever somebody puts beside the reports.
-	minSpread, maxSpread = 100 * time.Millisecond, 10 * time.Second
-)
-
 // maxReasons is how many are logged of one time in which etcd lacks the report.
 const maxReasons = 8
 
@@ -109,18 +100,16 @@ var numbers = regexp.MustCompile(`[0-9]+`)
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
 	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
-	spread := minSpread
-	for wait := (jitter.Backoff{}); ctx.Err() == nil && r.await(ctx, r.speaks) == nil; {
+	if r.await(ctx, r.speaks) != nil {
+		return
+	}
+	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
-			for last := ""; r.speaks(); {
+			for last := ""; ; {
 				news := r.changes()
 				now := r.describe()
-				if now == last {
-					there, nodes := r.reported(s)
-					if !there {
-						last = ""
-					}
-					spread = min(max(minSpread, time.Duration(nodes)*perNode), maxSpread)
+				if now == last && !r.reported(s) {
+					last = ""
 				}
 				if now != last {
 					pctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
@@ -138,13 +127,14 @@ func (r *Rotator) report(ctx context.Context) {
 				if err := pause(s.Ctx(), time.Now().Add(r.pollAfter()), news, nil); err != nil {
 					return err
 				}
-				if err := jitter.Sleep(s.Ctx(), spread); err != nil {
+				// Not all at once, and not while others are yet to get what this
+				// node reports to have.
+				if err := jitter.Sleep(s.Ctx(), min(time.Second, r.interval()*2/5)); err != nil {
 					return err
 				}
 			}
-			return nil
 		})
-		if ctx.Err() == nil && err != nil {
+		if ctx.Err() == nil {
 			// That the lease has ended is no reason yet; the next try finds one.
 			if why := numbers.ReplaceAllString(fmt.Sprint(err), ""); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
 				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
@@ -155,33 +145,31 @@ func (r *Rotator) report(ctx context.Context) {
 	}
 }
 
-// speaks reports whether this node is to report now.
+// speaks reports whether the fleet must hear of this node: always, or once it
+// leads, or has what etcd lost or cannot read what etcd has.
 func (r *Rotator) speaks() bool {
+	known := r.view.known()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.cfg.NoReports || r.term != nil
+	return !r.cfg.NoReports || r.term != nil || r.etcd.foreign() || known && r.etcd.refuse != nil
 }
 
-// reported reports whether the node's report still stands, and how many there
-// are. Somebody may have deleted it, or another node with the same id have written
-// its own over it.
-func (r *Rotator) reported(s *concurrency.Session) (there bool, nodes int64) {
+// reported reports whether the node's report still stands. Somebody may have
+// deleted it, or another node with the same id have written its own over it.
+func (r *Rotator) reported(s *concurrency.Session) bool {
 	ctx, cancel := context.WithTimeout(s.Ctx(), fleet.Timeout)
 	defer cancel()
-	resp, err := s.Client().Txn(ctx).Then(
-		clientv3.OpGet(r.path.Node(r.cfg.ID)),
-		clientv3.OpGet(r.path.Nodes(), clientv3.WithPrefix(), clientv3.WithCountOnly()),
-	).Commit()
-	if err != nil {
-		return true, 0 // as far as anybody knows
-	}
-	own := resp.Responses[0].GetResponseRange().Kvs
-	nodes = resp.Responses[1].GetResponseRange().Count
-	if len(own) == 1 && own[0].Lease != int64(s.Lease()) {
+	got, err := s.Client().Get(ctx, r.path.Node(r.cfg.ID))
+	switch {
+	case err != nil:
+		return true // as far as anybody knows
+	case len(got.Kvs) == 0:
+		return false
+	case got.Kvs[0].Lease != int64(s.Lease()):
 		r.log.Error("another node has the same id; give each its own", zap.String("id", r.cfg.ID))
-		return false, nodes
+		return false
 	}
-	return len(own) == 1, nodes
+	return true
 }
 
 func (r *Rotator) describe() string {

@@ -65,9 +65,10 @@ type Config struct {
 	// Observer never leads, and holds no lease: it follows the ring and
 	// reports nothing.
 	Observer bool
-	// NoReports reports only while this node leads. It saves etcd a lease and, for
-	// each rotation, a write. The node is then in no status, a rotate or revoke does
-	// not wait for it, and if etcd loses the ring nobody learns that it has it.
+	// NoReports reports only once this node has led, or etcd's ring is not what it
+	// should be. It saves etcd a lease and, for each rotation, a write. Until then
+	// the node is in no status, a rotate or revoke does not wait for it, and it cannot
+	// vouch for the ring when one with a wrong clock leads: leave it off on a few.
 	NoReports bool
 	Listeners []string    // addresses, for the node's report
 	Build     string      // version, for the node's report
