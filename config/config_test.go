@@ -141,7 +141,8 @@ func TestDesign(t *testing.T) {
 			CAFile: "/etc/stekring/ca.pem", CertFile: "/etc/stekring/node.pem", KeyFile: "/etc/stekring/node-key.pem",
 		},
 		Rotation: Rotation{Interval: time.Hour, TicketLifetime: 12 * time.Hour, Enabled: true},
-		Election: Election{TTL: 15 * time.Second, Candidate: true}, // and no reports
+		Election: Election{TTL: 15 * time.Second, Candidate: true},
+		Reports:  Reports{Enabled: true},
 		Seal:     Seal{KEKFile: "/etc/stekring/kek"},
 		Outage:   "local",
 		Tickets:  Tickets{Enabled: true, MaxSessionAge: 24 * time.Hour},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // roleEnv names the role of a child, which has the same program.
@@ -39,7 +40,12 @@ func spawn(ctx context.Context, role string, stdout, stderr io.Writer, args ...s
 		return nil, err
 	}
 	c := &child{Cmd: exec.CommandContext(ctx, self, args...), done: make(chan struct{})}
-	c.Env = append(os.Environ(), roleEnv+"="+role)
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "ETCD_") { // they would change an etcd
+			c.Env = append(c.Env, e)
+		}
+	}
+	c.Env = append(c.Env, roleEnv+"="+role)
 	c.Stdout, c.Stderr = stdout, stderr
 	if c.stdin, err = c.StdinPipe(); err != nil {
 		return nil, err

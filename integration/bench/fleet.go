@@ -27,7 +27,7 @@ type followers struct {
 	done   sync.WaitGroup
 	nodes  []*rotator.Rotator // none of a bare watch
 
-	committed atomic.Pointer[time.Time] // when a leader last began to write the ring
+	committed atomic.Pointer[time.Time] // when a leader first began to write the ring since this was nil
 }
 
 // end stops the nodes and waits for them.
@@ -106,7 +106,7 @@ func startFleet(ctx context.Context, n int, crew crew, to dial, kek *seal.KEK) (
 			for _, op := range then {
 				if op.IsPut() && string(op.KeyBytes()) == f.layout.Ring() {
 					now := time.Now()
-					f.committed.Store(&now)
+					f.committed.CompareAndSwap(nil, &now)
 				}
 			}
 			return commit()
@@ -120,8 +120,9 @@ func startFleet(ctx context.Context, n int, crew crew, to dial, kek *seal.KEK) (
 		made[i] = r
 		ready.Done()
 		var wg sync.WaitGroup
+		ring := r.Ring() // before Run may change it
 		wg.Go(func() { _ = r.Run(ctx) })
-		for ring := r.Ring(); ; {
+		for {
 			if ring, err = r.Await(ctx, ring); err != nil {
 				break
 			}
@@ -154,8 +155,8 @@ func (f *followers) settled(ctx context.Context, admin *clientv3.Client, version
 	defer cancel()
 	for ctx.Err() == nil {
 		s, err := fleet.Read(ctx, admin, f.layout)
-		if err != nil {
-			return err
+		if err != nil { // etcd has much to do
+			continue
 		}
 		ok := crew.candidates == 0 || s.Leader != "" && f.leader() != nil
 		reports := 0
@@ -164,7 +165,7 @@ func (f *followers) settled(ctx context.Context, admin *clientv3.Client, version
 				reports++
 			}
 		}
-		ok = ok && (crew.quiet || reports == crew.candidates)
+		ok = ok && (crew.quiet || reports >= crew.candidates)
 		f.mu.Lock()
 		for _, have := range f.seen {
 			ok = ok && have >= version

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -83,18 +84,19 @@ func run() error {
 			continue
 		}
 		start, had := time.Now(), len(b.result.Tables)
-		if err := s.run(ctx, b); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+		err := s.run(ctx, b)
 		for _, t := range b.result.Tables[had:] {
 			t.print()
 		}
+		if *into != "" { // at once, as what comes may fail
+			err = errors.Join(err, b.write(*into))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
 		b.say("%s took %v", s.name, time.Since(start).Round(time.Second))
 	}
-	if *into == "" {
-		return nil
-	}
-	return b.write(*into)
+	return nil
 }
 
 // sleep pauses for d, or until ctx ends.

@@ -95,7 +95,7 @@ func (f missFleet) caddy(ctx context.Context, base *tls.Config) (*streetFleet, e
 		}
 	}
 	// The newest of 15 keys outlives 14 rotations.
-	o := caddyOptions{interval: missInterval, maxKeys: 15}
+	o := caddyOptions{interval: f.Interval, maxKeys: 15}
 	if f.Who == onFiles {
 		o.apart = clocksApart
 	}
@@ -150,7 +150,7 @@ func (f missFleet) stekring(ctx context.Context, base *tls.Config) (s *streetFle
 	for i, c := range clients {
 		r, err := rotator.New(rotator.Config{
 			Client: c, Ring: "street", ID: fmt.Sprint("n", i), KEK: kek,
-			Policy: keyring.Policy{Interval: missInterval, TicketLifetime: ticketLife},
+			Policy: keyring.Policy{Interval: f.Interval, TicketLifetime: ticketLife},
 		})
 		if err != nil {
 			return nil, err

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +29,10 @@ type result struct {
 	Date   string   `json:"date"`
 	Go     string   `json:"go"`
 	System string   `json:"system"`
+	CPU    string   `json:"cpu"`
 	CPUs   int      `json:"cpus"`
+	Etcd   string   `json:"etcd"`
+	Caddy  string   `json:"caddy"`
 	Quick  bool     `json:"quick"`
 	Tables []*table `json:"tables"`
 }
@@ -35,8 +40,29 @@ type result struct {
 func newBench(quick bool) *bench {
 	return &bench{quick: quick, ours: map[int]float64{}, result: result{
 		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(),
-		System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Quick: quick,
+		System: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpu(), CPUs: runtime.NumCPU(), Quick: quick,
+		Etcd: linked("go.etcd.io/etcd/server/v3"), Caddy: linked("github.com/caddyserver/caddy/v2"),
 	}}
+}
+
+// linked is the version of a module in this program.
+func linked(path string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == path {
+				return m.Version
+			}
+		}
+	}
+	return ""
+}
+
+// cpu is what Linux calls the processor.
+func cpu() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	_, name, _ := strings.Cut(string(info), "model name\t: ")
+	name, _, _ = strings.Cut(name, "\n")
+	return name
 }
 
 // say tells whoever waits how far it is.
@@ -77,6 +103,11 @@ func (b *bench) table(name string, columns ...string) *table {
 func (t *table) row(cells ...any) {
 	if len(cells) != len(t.Columns) {
 		panic(fmt.Sprintf("table %s: %d cells for %d columns", t.Name, len(cells), len(t.Columns)))
+	}
+	for i, cell := range cells {
+		if f, is := cell.(float64); is && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			cells[i] = "-" // JSON has no word for it either
+		}
 	}
 	t.Rows = append(t.Rows, cells)
 }
@@ -132,11 +163,19 @@ func ms(d time.Duration) float64 { return d.Seconds() * 1000 }
 // sample is figures of one kind.
 type sample []float64
 
-// at returns the figure that q percent of the sample are not above.
+// at returns the smallest figure that q percent of the sample are not above.
 func (s sample) at(q int) float64 {
 	if len(s) == 0 {
-		return 0
+		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(s))
-	return sorted[(len(sorted)-1)*q/100]
+	return sorted[max(1, (len(sorted)*q+99)/100)-1]
+}
+
+// p95 is at(95), if there are enough to speak of that.
+func (s sample) p95() float64 {
+	if len(s) < 20 {
+		return math.NaN()
+	}
+	return s.at(95)
 }

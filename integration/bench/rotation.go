@@ -16,13 +16,13 @@ import (
 type size struct {
 	nodes    int
 	crew     crew
-	interval time.Duration // of a leader that rotates by itself; 0 is not measured
+	interval time.Duration // of a leader that rotates by itself
 	turns    int           // of that leader
 }
 
 func sizes(b *bench) []size {
 	if b.quick {
-		return []size{{3, crew{candidates: 3}, time.Second, 3}, {10, crew{candidates: few}, 0, 0}}
+		return []size{{3, crew{candidates: 3}, time.Second, 3}, {10, crew{candidates: few}, time.Second, 2}}
 	}
 	return []size{
 		{1, crew{candidates: 1}, time.Second, 30},
@@ -30,8 +30,8 @@ func sizes(b *bench) []size {
 		{10, crew{candidates: 10}, time.Second, 30},
 		{30, crew{candidates: 30}, time.Second, 30},
 		{100, crew{candidates: 100}, time.Second, 100},
-		{100, crew{candidates: 100, quiet: true}, 0, 0},
-		{100, crew{candidates: few}, 0, 0},
+		{100, crew{candidates: 100, quiet: true}, time.Second, 30},
+		{100, crew{candidates: few}, time.Second, 30},
 		{300, crew{candidates: 300}, 2 * time.Second, 30},
 		{1000, crew{candidates: few}, 4 * time.Second, 100},
 		// A node looks at etcd four times an interval, so that more of them
@@ -41,31 +41,28 @@ func sizes(b *bench) []size {
 }
 
 // rotation measures how soon a ring is used by all nodes once it is written, and
-// once it is due.
+// once it is due, and what that costs etcd.
 func rotation(ctx context.Context, b *bench) error {
 	written := b.table("From commit to swap", "nodes", "who", "rotations",
 		"first p50 ms", "last p50 ms", "last p95 ms", "last max ms", "last p50 / limit", "last p95 / limit")
 	due := b.table("From due time to swap", "nodes", "who", "rotations", "interval s",
 		"commit p50 ms", "commit p95 ms", "first p50 ms", "last p50 ms", "last p95 ms", "last max ms")
 	cost := b.table("Cost of a rotation to etcd", "nodes", "who", "rotations",
-		"ring writes", "report writes", "reads", "KiB to nodes", "KiB from nodes", "etcd CPU ms")
+		"ring writes", "report writes", "reads of the leader", "KiB to nodes", "KiB from nodes", "etcd CPU ms")
 	for _, z := range sizes(b) {
 		if !b.wants(z.nodes) {
 			continue
 		}
 		b.say("rotation: %d nodes, %v", z.nodes, z.crew)
 		err := withRounds(ctx, z, func(r *rounds) error {
-			ours, err := r.written(ctx, of(b, 100, 5), written)
-			if err != nil {
+			if err := r.written(ctx, of(b, 100, 5), written); err != nil {
 				return err
 			}
+			p50, err := r.due(ctx, due, cost)
 			if b.ours[z.nodes] == 0 { // the first crew is the usual one
-				b.ours[z.nodes] = ours
+				b.ours[z.nodes] = p50
 			}
-			if err := r.cost(ctx, of(b, 20, 2), cost); err != nil || z.turns == 0 {
-				return err
-			}
-			return r.due(ctx, due)
+			return err
 		})
 		if err != nil {
 			return fmt.Errorf("%d nodes: %w", z.nodes, err)
@@ -84,6 +81,7 @@ type rounds struct {
 	size  size
 	ours  *followers
 	limit *followers
+	alone [2]sample // the limit's first and last swaps, in ms
 }
 
 // withRounds calls f with a fleet and an etcd of its own.
@@ -117,10 +115,11 @@ func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err e
 	if r.limit, err = startLimit(ctx, z.nodes, nodes, r.kek); err != nil {
 		return nil, err
 	}
-	for _, path := range []string{"/stekring/ours/ring", r.limit.layout.Ring()} {
-		if _, err := r.put(ctx, path); err != nil {
-			return nil, err
-		}
+	if err := r.lonely(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := r.put(ctx, "/stekring/ours/ring"); err != nil {
+		return nil, err
 	}
 	if r.ours, err = startFleet(ctx, z.nodes, z.crew, nodes, r.kek); err != nil {
 		return nil, err
@@ -175,7 +174,7 @@ func (r *rounds) put(ctx context.Context, path string) (began time.Time, err err
 
 // round is one rotation: from before the write to the first and the last swap.
 func (r *rounds) round(ctx context.Context, f *followers) (first, last time.Duration, err error) {
-	f.expect(r.ring.Info().Version)
+	f.expect()
 	began, err := r.put(ctx, f.layout.Ring())
 	if err != nil {
 		return 0, 0, err
@@ -199,133 +198,53 @@ func (r *rounds) quiet(ctx context.Context) error {
 
 // written writes rings of hours, which is when nodes let etcd alone. Rounds of
 // ours and of the limit alternate.
-func (r *rounds) written(ctx context.Context, n int, t *table) (p50 float64, err error) {
+func (r *rounds) written(ctx context.Context, n int, t *table) error {
 	arms := []*followers{r.limit, r.ours}
 	var first, last [2]sample
-	const warm = 10
 	for i := range warm + n {
 		r.next()
 		for j := range arms {
 			k := (i + j) % 2
 			one, all, err := r.round(ctx, arms[k])
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", arms[k].who, err)
+			if err == nil {
+				err = r.quiet(ctx)
 			}
-			if err := r.quiet(ctx); err != nil {
-				return 0, err
+			if err != nil {
+				return fmt.Errorf("%s: %w", arms[k].who, err)
 			}
 			if i >= warm {
 				first[k], last[k] = append(first[k], ms(one)), append(last[k], ms(all))
 			}
 		}
 	}
-	for k, f := range arms {
-		t.row(r.size.nodes, f.who, n, first[k].at(50), last[k].at(50), last[k].at(95), last[k].at(100),
-			last[k].at(50)/last[0].at(50), last[k].at(95)/last[0].at(95))
+	row := func(who string, first, all sample) {
+		t.row(r.size.nodes, who, len(all), first.at(50), all.at(50), all.p95(), all.at(100), all.at(50)/last[0].at(50), all.p95()/last[0].p95())
 	}
-	return last[1].at(50), nil
-}
-
-// cost takes what etcd does in a while of rotations, less what it does in as long
-// a while without.
-func (r *rounds) cost(ctx context.Context, n int, t *table) error {
-	spread := 300*time.Millisecond + 2*time.Duration(r.size.crew.candidates)*time.Millisecond // until all have reported
-	for _, f := range []*followers{r.limit, r.ours} {
-		if err := sleep(ctx, spread+time.Second); err != nil {
-			return err
-		}
-		wrote, err := r.writes(ctx, f)
-		if err != nil {
-			return err
-		}
-		start := time.Now()
-		before, err := r.etcd.meters(ctx)
-		if err != nil {
-			return err
-		}
-		for range n {
-			r.next()
-			if _, _, err := r.round(ctx, f); err != nil {
-				return err
-			}
-			if err := sleep(ctx, spread); err != nil {
-				return err
-			}
-		}
-		took := time.Since(start)
-		with, err := r.etcd.meters(ctx)
-		if err != nil {
-			return err
-		}
-		if err := sleep(ctx, took); err != nil {
-			return err
-		}
-		without, err := r.etcd.meters(ctx)
-		if err != nil {
-			return err
-		}
-		puts, err := r.writes(ctx, f)
-		if err != nil {
-			return err
-		}
-		puts = (puts - wrote) / float64(n)
-		each := func(of func(meters) float64) float64 {
-			return (of(with) - of(before) - (of(without) - of(with))) / float64(n)
-		}
-		t.row(r.size.nodes, f.who, n, puts, each(func(m meters) float64 { return m.puts })-puts,
-			each(func(m meters) float64 { return m.ranges + m.txns }),
-			each(func(m meters) float64 { return m.sent / 1024 }), each(func(m meters) float64 { return m.received / 1024 }),
-			each(func(m meters) float64 { return m.cpu * 1000 }))
+	row("bare etcd watch, alone", r.alone[0], r.alone[1])
+	for k, f := range arms {
+		row(f.who, first[k], last[k])
 	}
 	return nil
 }
 
-// writes is how often the ring has been written.
-func (r *rounds) writes(ctx context.Context, f *followers) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	resp, err := r.admin.Get(ctx, f.layout.Ring())
-	if err != nil {
-		return 0, err
-	}
-	return float64(resp.Kvs[0].Version), nil
-}
+// warm is how many rounds do not count.
+const warm = 10
 
-// due has a leader rotate by itself.
-func (r *rounds) due(ctx context.Context, t *table) error {
-	z := r.size
-	p := keyring.Policy{Interval: z.interval, TicketLifetime: 12 * z.interval}
-	for _, n := range r.ours.nodes {
-		if err := n.Reconfigure(r.kek, p); err != nil {
-			return err
-		}
-	}
-	r.fill(p.First(2, r.ring.Info().Version+1, time.Now())) // of the first epoch it would be too many keys
-	if _, _, err := r.round(ctx, r.ours); err != nil {
-		return err
-	}
-	var commit, first, last sample
-	const warm = 3
-	for i := range warm + z.turns {
-		leader := r.ours.leader()
-		for ; leader == nil && ctx.Err() == nil; leader = r.ours.leader() {
-			if err := sleep(ctx, 5*time.Millisecond); err != nil {
-				return err
-			}
-		}
-		s := leader.Status()
-		r.ours.expect(s.Info.Version + 1)
-		one, all, err := r.ours.wait(ctx, 4*z.interval+time.Minute)
+// lonely has the limit to itself, before there is a fleet beside it.
+func (r *rounds) lonely(ctx context.Context) error {
+	for i := range warm + 30 {
+		r.next()
+		first, last, err := r.round(ctx, r.limit)
 		if err != nil {
 			return err
 		}
-		if i < warm {
-			continue
+		if i >= warm {
+			r.alone[0], r.alone[1] = append(r.alone[0], ms(first)), append(r.alone[1], ms(last))
 		}
-		commit = append(commit, ms(r.ours.committed.Load().Sub(s.Due)))
-		first, last = append(first, ms(one.Sub(s.Due))), append(last, ms(all.Sub(s.Due)))
 		runtime.GC()
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	t.row(z.nodes, r.ours.who, z.turns, z.interval.Seconds(), commit.at(50), commit.at(95), first.at(50), last.at(50), last.at(95), last.at(100))
 	return nil
 }

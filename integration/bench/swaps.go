@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,17 +21,14 @@ type swaps struct {
 
 func newSwaps(n int) *swaps { return &swaps{seen: make([]uint64, n), all: make(chan struct{})} }
 
-// expect begins to wait for a version, which no node must have yet.
-func (s *swaps) expect(version uint64) {
+// expect begins to wait for the version after all that were ever seen, and
+// returns it.
+func (s *swaps) expect() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.want, s.first, s.last, s.all = version, time.Time{}, time.Time{}, make(chan struct{})
-	s.missing = 0
-	for _, have := range s.seen {
-		if have < version {
-			s.missing++
-		}
-	}
+	s.want = slices.Max(s.seen) + 1
+	s.first, s.last, s.all, s.missing = time.Time{}, time.Time{}, make(chan struct{}), len(s.seen)
+	return s.want
 }
 
 // swap notes that a node uses a version.
