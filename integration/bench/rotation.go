@@ -25,18 +25,18 @@ func sizes(b *bench) []size {
 		return []size{{3, crew{candidates: 3}, time.Second, 3}, {10, crew{candidates: few}, time.Second, 2}}
 	}
 	return []size{
-		{1, crew{candidates: 1}, time.Second, 30},
+		{1, crew{candidates: 1}, time.Second, 20},
 		{3, crew{candidates: 3}, time.Second, 100},
-		{10, crew{candidates: 10}, time.Second, 30},
-		{30, crew{candidates: 30}, time.Second, 30},
+		{10, crew{candidates: 10}, time.Second, 20},
+		{30, crew{candidates: 30}, time.Second, 20},
 		{100, crew{candidates: 100}, time.Second, 100},
-		{100, crew{candidates: 100, quiet: true}, time.Second, 30},
-		{100, crew{candidates: few}, time.Second, 30},
-		{300, crew{candidates: 300}, 2 * time.Second, 30},
-		{1000, crew{candidates: few}, 4 * time.Second, 100},
+		{100, crew{candidates: 100, quiet: true}, time.Second, 20},
+		{100, crew{candidates: few}, time.Second, 20},
+		{300, crew{candidates: 300}, 2 * time.Second, 20},
+		{1000, crew{candidates: few}, 4 * time.Second, 60},
 		// A node looks at etcd four times an interval, so that more of them
 		// need a longer one to leave etcd idle in between, as it is with hours.
-		{5000, crew{candidates: few}, 20 * time.Second, 10},
+		{5000, crew{candidates: few}, 20 * time.Second, 5},
 	}
 }
 
