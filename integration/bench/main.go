@@ -26,6 +26,8 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"scale", scale},
+	{"simulate", simulate},
 }
 
 // roles are what this program does as a child of itself.

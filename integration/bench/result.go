@@ -15,6 +15,7 @@ import (
 type bench struct {
 	quick  bool
 	nodes  []string // sizes of fleets; nil is all
+	scale  *scaled  // what the section scale has measured, if it has
 	result result
 }
 

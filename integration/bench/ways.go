@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/stekring/stekring/internal/fleet"
+)
+
+// members measures an etcd of three.
+func (w *ways) members(ctx context.Context) error {
+	m, err := startMembers(ctx, 3, false)
+	if err != nil {
+		return err
+	}
+	defer m.end()
+	r, err := w.rounds(m)
+	if err != nil {
+		return err
+	}
+	defer r.admin.Close()
+	for _, way := range []struct {
+		name string
+		to   dial
+		then func([]*followers) error
+	}{
+		{oneOf, m.oneEach(), func([]*followers) error { return nil }},
+		{allOf, m.all, func(f []*followers) error { return w.memberDies(ctx, r, m, f) }},
+	} {
+		arms := []arm{{way.name, "bare etcd watch", "limit", true, way.to}, {way.name, "stekring, " + r.size.crew.String(), "ours", false, way.to}}
+		if err := w.measure(ctx, r, m, nil, arms, way.then); err != nil {
+			return err
+		}
+	}
+	if w.s.shared, err = m.poll(ctx, r, of(w.b, 5000, 200)); err != nil {
+		return err
+	}
+	if w.b.quick {
+		return nil // nodes of etcd take seconds to learn it
+	}
+	return w.leaderless(ctx, m)
+}
+
+// poll returns the CPU time that all members together take for one read.
+func (m members) poll(ctx context.Context, r *rounds, n int) (float64, error) {
+	var clients [asking]*clientv3.Client
+	for i := range clients {
+		c, err := m.all()
+		if err != nil {
+			return 0, err
+		}
+		defer c.Close()
+		clients[i] = c
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	each, err := ask(ctx, m[0], m, n, func(i int) error {
+		_, err := clients[i].Get(ctx, fleet.NewLayout("", "limit").Ring())
+		return err
+	})
+	return each.behind, err
+}
+
+// memberDies kills a member that does not lead the others, and has it come back.
+func (w *ways) memberDies(ctx context.Context, r *rounds, m members, fleets []*followers) error {
+	victim := m[0]
+	for _, s := range m {
+		sctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		status, err := r.admin.Status(sctx, s.endpoint)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if status.Leader != status.Header.MemberId {
+			victim = s
+		}
+	}
+	for i, f := range fleets {
+		r.next()
+		f.expect(r.ring.Info().Version)
+		killed := time.Now()
+		victim.child.end()
+		if _, err := r.put(ctx, f.layout.Ring()); err != nil {
+			return err
+		}
+		_, last, err := f.wait(ctx, time.Minute)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			w.s.storms[allOf] = last.Sub(killed)
+		}
+		w.found.row(allOf, f.who+": a member dies; until all have a ring that was put then", last.Sub(killed).Round(time.Millisecond).String())
+		if err := victim.again(ctx); err != nil {
+			return err
+		}
+		r.rest(ctx)
+	}
+	return nil
+}
+
+// leaderless finds who learns that two members of three do not answer.
+func (w *ways) leaderless(ctx context.Context, m members) error {
+	proxy, err := startProxy(ctx, m[:1], false)
+	if err != nil {
+		return err
+	}
+	defer members{proxy}.end()
+	const patience = 12 * time.Second
+	began := make([]chan struct{}, 2)
+	ended := make([]chan time.Time, 2)
+	wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	for i, s := range []*server{m[0], proxy} {
+		c, err := s.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		began[i], ended[i] = make(chan struct{}), make(chan time.Time, 1)
+		go func() { // ends with its client
+			for resp := range c.Watch(wctx, "/nobody/writes", clientv3.WithCreatedNotify()) {
+				if resp.Created {
+					close(began[i])
+				}
+				if resp.Err() != nil {
+					break
+				}
+			}
+			ended[i] <- time.Now()
+		}()
+		select {
+		case <-began[i]:
+		case <-time.After(10 * time.Second):
+			return errors.New("no watch on an etcd of three")
+		}
+	}
+	for _, s := range m[1:] {
+		if err := s.child.Process.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		defer s.child.Process.Signal(syscall.SIGCONT)
+	}
+	start, deadline := time.Now(), time.After(patience)
+	for i, who := range []string{"direct", "through the proxy"} {
+		said := "nothing in " + patience.String()
+		select {
+		case at := <-ended[i]:
+			said = "after " + at.Sub(start).Round(100*time.Millisecond).String()
+		case <-deadline:
+		}
+		w.found.row("3 members", "2 frozen: when a watch that requires a leader hears of it, "+who, said)
+	}
+	return nil
+}
+
+// proxy measures etcd's own gRPC proxy before an etcd of one.
+func (w *ways) proxy(ctx context.Context) error {
+	m, err := startMembers(ctx, 1, false)
+	if err != nil {
+		return err
+	}
+	defer m.end()
+	p, err := startProxy(ctx, m, false)
+	if err != nil {
+		return err
+	}
+	defer members{p}.end()
+	r, err := w.rounds(m)
+	if err != nil {
+		return err
+	}
+	defer r.admin.Close()
+	arms := []arm{
+		{direct, "bare etcd watch", "limit", true, m.all},
+		{viaProxy, "bare etcd watch", "proxied", true, p.client},
+		{viaProxy, "stekring, " + r.size.crew.String(), "ours", false, p.client},
+	}
+	start := time.Now()
+	return w.measure(ctx, r, m, p, arms, func(fleets []*followers) error {
+		return w.throughProxy(ctx, r, m, p, fleets[1], fleets[2], start)
+	})
+}
+
+// throughProxy finds what works through it, and what becomes of the nodes when it
+// dies.
+func (w *ways) throughProxy(ctx context.Context, r *rounds, m members, p *server, bare, ours *followers, start time.Time) error {
+	s, err := fleet.Read(ctx, r.admin, ours.layout)
+	if err != nil {
+		return err
+	}
+	w.found.row(viaProxy, "election: candidates, and who leads", fmt.Sprintf("%d, %q", few, s.Leader))
+	w.found.row(viaProxy, "leases of 15s: reports that stand "+time.Since(start).Round(time.Second).String()+" after the start", len(s.Nodes))
+
+	// What a leader writes is fenced, unlike what this program does.
+	r.next()
+	r.next()
+	ours.expect(ours.want + 1)
+	dctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err := r.admin.Delete(dctx, ours.layout.Ring()); err != nil {
+		return err
+	}
+	if _, _, err := ours.wait(ctx, time.Minute); err != nil {
+		return err
+	}
+	w.found.row(viaProxy, "a leader's own write, after the ring was deleted", "all nodes have it")
+
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	n, same := of(w.b, 500, 20), 0
+	for i := range n {
+		value := fmt.Sprint(i)
+		if _, err := r.admin.Put(dctx, "/read/back", value); err != nil {
+			return err
+		}
+		resp, err := c.Get(dctx, "/read/back")
+		if err != nil {
+			return err
+		}
+		if len(resp.Kvs) == 1 && string(resp.Kvs[0].Value) == value {
+			same++
+		}
+	}
+	w.found.row(viaProxy, "linearizable reads right after a direct write, that see it", fmt.Sprintf("%d of %d", same, n))
+
+	for _, f := range []*followers{bare, ours} {
+		before, err := m.watchers(ctx)
+		if err != nil {
+			return err
+		}
+		r.next()
+		f.expect(r.ring.Info().Version)
+		if err := p.again(ctx); err != nil {
+			return err
+		}
+		served := time.Now()
+		if _, err := r.put(ctx, f.layout.Ring()); err != nil {
+			return err
+		}
+		_, last, err := f.wait(ctx, time.Minute)
+		if err != nil {
+			return err
+		}
+		w.found.row(viaProxy, f.who+": the proxy was killed; until all have a new ring once it is back", last.Sub(served).Round(time.Millisecond).String())
+		sleep(ctx, of(w.b, 4*time.Second, 100*time.Millisecond)) // for those that took the ring by reading it
+		after, err := m.watchers(ctx)
+		if err != nil {
+			return err
+		}
+		w.found.row(viaProxy, "watches in etcd before it was killed, and after", fmt.Sprintf("%v, %v", before, after))
+	}
+	said, err := os.ReadFile(filepath.Join(p.dir, "said"))
+	if err != nil {
+		return err
+	}
+	w.found.row(viaProxy, "watches that it cut for being slow", strings.Count(string(said), "failed to put a watch response"))
+	return nil
+}
