@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -95,15 +96,16 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	if f != nil {
 		defer f.end()
 	}
-	close(begin)
 	if err != nil {
+		close(begin)
 		return err
 	}
 	had, err := behind.watchers(ctx)
-	if err != nil {
-		return err
-	}
-	if _, watching, err = front.during(ctx, func() error { return all(ctx, n, watched) }); err != nil {
+	_, watching, after := front.during(ctx, func() error {
+		close(begin)
+		return all(ctx, n, watched)
+	})
+	if err = errors.Join(err, after); err != nil {
 		return err
 	}
 	have, err := behind.watchers(ctx)

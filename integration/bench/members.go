@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -136,11 +137,23 @@ func (s *server) again(ctx context.Context) error {
 	if s.child, err = spawn(ctx, "etcd", nil, said, s.args...); err != nil {
 		return err
 	}
-	if err := s.ready(ctx); err != nil {
+	// Its metrics come last. A client would have its pauses between tries.
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		_, err := s.meters(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.child.done:
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+			continue
+		}
 		words, _ := os.ReadFile(said.Name())
 		return errors.Join(err, errors.New(string(words[max(0, len(words)-1000):])))
 	}
-	return nil
 }
 
 // members are the servers of one etcd.

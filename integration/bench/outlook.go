@@ -1,7 +1,243 @@
 package main
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
 
-func simulate(ctx context.Context, b *bench) error { return nil }
+	"github.com/stekring/stekring/keyring/rotator"
+)
 
-func (s *scaled) constants(ctx context.Context, b *bench) error { return nil }
+// constants measures what the simulation goes by.
+func (s *scaled) constants(ctx context.Context, b *bench) error {
+	for _, front := range []struct {
+		who             string
+		proxied, secure bool
+		into            *costs
+	}{
+		{"etcd", false, false, &s.plain}, {"proxy", true, false, &s.proxy},
+		{"etcd, TLS", false, true, &s.tls}, {"proxy, TLS", true, true, &s.proxied},
+	} {
+		if b.quick && front.secure {
+			continue
+		}
+		b.say("scale: constants: %s", front.who)
+		err := func() error {
+			m, err := startMembers(ctx, 1, front.secure && !front.proxied)
+			if err != nil {
+				return err
+			}
+			defer m.end()
+			server := m[0]
+			if front.proxied {
+				if server, err = startProxy(ctx, m, front.secure); err != nil {
+					return err
+				}
+				defer members{server}.end()
+			}
+			*front.into, err = measure(ctx, server, m, s.nodes, of(b, 5000, 200))
+			return err
+		}()
+		if err != nil {
+			return fmt.Errorf("constants of %s: %w", front.who, err)
+		}
+	}
+	// The proxy does not count what it sends; it is what etcd would.
+	s.proxy.eventBytes, s.proxied.eventBytes = s.plain.eventBytes, s.tls.eventBytes
+	t := b.table("Constants", "what", "etcd", "gRPC proxy", "etcd, TLS", "gRPC proxy, TLS")
+	row := func(what string, of func(c *costs) any) {
+		cells := []any{what}
+		for _, c := range []*costs{&s.plain, &s.proxy, &s.tls, &s.proxied} {
+			if c.commit == nil {
+				cells = append(cells, "-")
+				continue
+			}
+			cells = append(cells, of(c))
+		}
+		t.row(cells...)
+	}
+	const us, kb = 1e6, 1e-3
+	row("CPU of a ring to a node, µs", func(c *costs) any { return c.event * us })
+	row("CPU of a ring at the node itself, µs", func(c *costs) any { return c.node * us })
+	row("CPU of a poll, µs", func(c *costs) any { return c.poll * us })
+	row("of a poll through the proxy in etcd, µs", func(c *costs) any { return c.behind.poll * us })
+	row("CPU of a lease's keepalive, µs", func(c *costs) any {
+		if c == &s.proxy || c == &s.proxied {
+			return "-"
+		}
+		return c.keepalive * us
+	})
+	row("CPU of a report, µs", func(c *costs) any { return c.report * us })
+	row("CPU of a new client and its first read, µs", func(c *costs) any { return c.connect * us })
+	row("CPU of its watch, µs", func(c *costs) any { return c.watch * us })
+	row("CPU of a node's return after a restart, µs", func(c *costs) any { return c.reconnect * us })
+	row("KB of a ring to a node", func(c *costs) any { return c.eventBytes * kb })
+	row("KB of a poll", func(c *costs) any { return c.pollBytes * kb })
+	row("KB out of etcd, a ring to all nodes", func(c *costs) any { return c.behind.bytes * kb })
+	row("etcd's CPU, a ring to all nodes, ms", func(c *costs) any { return c.behind.event * 1000 })
+	row("watches in etcd of all nodes", func(c *costs) any { return int(c.behind.watchers) })
+	row("memory without nodes, MB", func(c *costs) any { return c.rss / 1e6 })
+	row("memory of a connection, KB", func(c *costs) any { return c.rssConnected * kb })
+	row("memory of its watch, KB", func(c *costs) any { return c.rssWatching * kb })
+	row("files of a node", func(c *costs) any { return c.files })
+	row("goroutines of a node", func(c *costs) any { return c.goroutines })
+	row("a write that nobody watches, p50 ms", func(c *costs) any { return c.commit.at(50) * 1000 })
+	row("a write that nobody watches, p95 ms", func(c *costs) any { return c.commit.at(95) * 1000 })
+	row("restart: outage, ms", func(c *costs) any { return ms(c.outage) })
+	row("restart: until all have a new ring, ms", func(c *costs) any { return ms(c.storm) })
+	t.print()
+	return nil
+}
+
+// What is simulated is bounded so: by servers of a common size, files as a
+// service of systemd may open by default, and leases, which end if etcd has
+// nothing but a burst to do for as long as a candidate has to renew.
+const (
+	simCores   = 4
+	simMemory  = 8e9
+	simLink    = 125e6 // bytes a second: 1 Gbit/s
+	simFiles   = 65536
+	simOutage  = 3.0
+	simLatency = 250e-6
+	simProxied = 1000
+	simRuns    = 20
+)
+
+var burst = rotator.DefaultTTL.Seconds() * 2 / 3
+
+// simulate has larger fleets than there can be here.
+func simulate(ctx context.Context, b *bench) error {
+	if b.scale == nil {
+		if err := scale(ctx, b); err != nil {
+			return err
+		}
+	}
+	s := b.scale
+	s.validate(b)
+	t := b.table("Simulated fleets", "etcd", "nodes", "last p95 ms", "steady CPU %", "memory MB", "connections",
+		"MB of a rotation", "s on 1 Gbit/s", "back after a death s", "first at its bound", "of it %", "at nodes")
+	etcd, proxy := s.tls, s.proxied
+	if b.quick {
+		etcd, proxy = s.plain, s.proxy
+	}
+	for _, n := range of(b, []int{1000, 10_000, 100_000}, []int{1000, 10_000}) {
+		for _, k := range []topology{
+			{name: "1 member", members: 1}, {name: "3 members", members: 3}, {name: "5 members", members: 5},
+			{name: "3 members, proxies", members: 3, proxied: simProxied},
+		} {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			k.nodes, k.etcd, k.proxy, k.readAll = n, etcd, proxy, s.shared*etcd.poll/s.plain.poll
+			k.cores, k.bandwidth, k.latency = simCores, simLink, simLatency
+			load := k.load()
+			first, share := k.first()
+			t.row(k.name, n, k.lasts(simRuns).at(95)*1000, load.steady*100, load.memory/1e6, int(load.connections),
+				load.bytes/1e6, load.bytes/simLink, k.storm(rand.New(rand.NewPCG(1, 1)), simOutage),
+				first, share*100, int(float64(n)/share))
+		}
+	}
+	t.print()
+	return nil
+}
+
+// lasts are rotations, in seconds, the same in every run.
+func (t *topology) lasts(n int) (all sample) {
+	rng := rand.New(rand.NewPCG(1, uint64(t.nodes)))
+	for range n {
+		all = append(all, t.rotation(rng))
+	}
+	return all
+}
+
+// validate simulates what was measured, on a machine that all processes share.
+func (s *scaled) validate(b *bench) {
+	t := b.table("Simulated beside measured", "way", "nodes", "measured last p50 ms", "simulated", "measured last p95 ms", "simulated",
+		"measured back after a death ms", "simulated")
+	for _, k := range []struct {
+		topology
+		outage   time.Duration
+		measured time.Duration
+	}{
+		{topology{name: direct, members: 1}, s.plain.outage, s.plain.storm},
+		{topology{name: allOf, members: 3}, 0, s.storms[allOf]},
+		{topology{name: viaProxy, members: 1, proxied: s.nodes}, s.proxy.outage, s.proxy.storm},
+	} {
+		k.nodes, k.etcd, k.proxy, k.readAll = s.nodes, s.plain, s.proxy, s.shared
+		k.cores, k.shared = runtime.NumCPU(), true
+		last, measured := k.lasts(simRuns), s.lags[k.name].last
+		t.row(k.name, s.nodes, measured.at(50), last.at(50)*1000, measured.at(95), last.at(95)*1000,
+			ms(k.measured), k.storm(rand.New(rand.NewPCG(1, 1)), k.outage.Seconds())*1000)
+	}
+	t.print()
+}
+
+// load is what one server has to bear.
+type load struct {
+	steady      float64 // cores, of polls and keepalives
+	burst       float64 // CPU seconds: of a rotation, or of clients that come back
+	memory      float64
+	connections float64
+	bytes       float64 // of a rotation
+}
+
+// load is a member's.
+func (t *topology) load() load {
+	poll, _ := t.polling()
+	n, m := float64(t.nodes), float64(t.members)
+	c := t.etcd
+	// A client connects to all endpoints that it has, and watches at one.
+	connections, watches, bytes := n, n/m, n/m*c.eventBytes
+	if p := float64(t.proxies()); p > 0 {
+		connections, watches, bytes = p, p*float64(t.watchesBehind())/m, p/m*t.proxy.behind.bytes
+	}
+	return load{
+		// A candidate has two leases and renews each three times in its TTL.
+		steady:      n/((pollBegin+pollEnd)/2)*poll + few*2*3/rotator.DefaultTTL.Seconds()*c.keepalive,
+		burst:       max(watches*c.event, connections*(c.connect+c.watch/m)),
+		memory:      c.rss + connections*c.rssConnected + watches*c.rssWatching,
+		connections: connections, bytes: bytes,
+	}
+}
+
+// proxyLoad is a proxy's.
+func (t *topology) proxyLoad() load {
+	_, poll := t.polling()
+	n, c := float64(min(t.nodes, t.proxied)), t.proxy
+	return load{
+		steady: n / ((pollBegin + pollEnd) / 2) * poll, burst: n * max(c.event, c.connect+c.watch),
+		memory: c.rss + n*(c.rssConnected+c.rssWatching), connections: n, bytes: n * c.eventBytes,
+	}
+}
+
+// first returns which bound is nearest, and how much of it is used.
+func (t *topology) first() (what string, share float64) {
+	what, share = t.load().first()
+	// More nodes have more proxies, and leave each as it is.
+	if t.proxied > 0 {
+		if of, most := t.proxyLoad().first(); most >= 1 {
+			return "a proxy's " + of, most
+		}
+	}
+	return what, share
+}
+
+func (l load) first() (what string, share float64) {
+	for _, k := range []struct {
+		what  string
+		share float64
+	}{
+		{"CPU, steady", l.steady / simCores},
+		{"CPU, burst", l.burst / simCores / burst},
+		{"memory", l.memory / simMemory},
+		{"connections", l.connections / simFiles},
+		{"link", l.bytes / simLink / burst},
+	} {
+		if k.share > share {
+			what, share = k.what, k.share
+		}
+	}
+	return what, share
+}

@@ -44,7 +44,13 @@ func (c *costs) requests(ctx context.Context, front *server, behind members, rin
 	if err != nil {
 		return err
 	}
-	keep, err := ask(ctx, front, behind, n, func(i int) error {
+	renewals := n
+	if front != behind[0] {
+		// A proxy renews a lease at its own pace, and leaves its clients'
+		// renewals without an answer until then.
+		renewals = 0
+	}
+	keep, err := ask(ctx, front, behind, renewals, func(i int) error {
 		if err := streams[i].Send(&pb.LeaseKeepAliveRequest{ID: int64(leases[i])}); err != nil {
 			return err
 		}
@@ -87,7 +93,7 @@ func ask(ctx context.Context, front *server, behind members, n int, request func
 		})
 		return err
 	})
-	made := float64(n / asking * asking)
+	made := float64(max(1, n/asking*asking))
 	return asked{(after.cpu - before.cpu) / made, etcd.cpu / made, etcd.sent / made}, err
 }
 

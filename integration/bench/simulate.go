@@ -147,6 +147,7 @@ func (t *topology) rotation(rng *rand.Rand) (last float64) {
 		}
 	}
 	behind := t.etcd
+	behind.eventBytes = t.proxy.behind.bytes / float64(t.watchesBehind())
 	for i := range proxies {
 		here := min(t.proxied, t.nodes-i*t.proxied)
 		arrive := func(at float64) {
