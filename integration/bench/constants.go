@@ -19,6 +19,8 @@ type costs struct {
 	event           float64 // a ring to one node, and what is sent for it
 	eventBytes      float64
 	node            float64 // that ring, at the node
+	nodeConnect     float64 // what a node itself spends to connect, and to watch
+	nodeWatch       float64
 	poll, pollBytes float64 // a linearizable read of the ring
 	keepalive       float64 // of a lease
 	report          float64 // a write
@@ -71,6 +73,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	read, watched := make(chan struct{}, n), make(chan struct{}, n)
 	begin := make(chan struct{})
 	var f *followers
+	own := ownCPU()
 	bare, connected, err := front.during(ctx, func() (err error) {
 		f, err = startFollowers(ctx, "bare etcd watch", "limit", n, front.client, func(ctx context.Context, f *followers, i int, k *clientv3.Client) {
 			w := newBare(f, i, k, r.kek)
@@ -100,7 +103,9 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 		close(begin)
 		return err
 	}
+	c.nodeConnect = (ownCPU() - own) / float64(n)
 	had, err := behind.watchers(ctx)
+	own = ownCPU()
 	_, watching, after := front.during(ctx, func() error {
 		close(begin)
 		return all(ctx, n, watched)
@@ -108,6 +113,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	if err = errors.Join(err, after); err != nil {
 		return err
 	}
+	c.nodeWatch = (ownCPU() - own) / float64(n)
 	have, err := behind.watchers(ctx)
 	if err != nil {
 		return err
@@ -118,7 +124,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	if _, err := r.turns(ctx, 0, f); err != nil { // only warms up
 		return err
 	}
-	own := ownCPU()
+	own = ownCPU()
 	var etcd meters
 	_, rotated, err = front.during(ctx, func() (err error) {
 		etcd, err = behind.spend(ctx, func() error {

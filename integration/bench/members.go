@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,23 +139,47 @@ func (s *server) again(ctx context.Context) error {
 	if s.child, err = spawn(ctx, "etcd", nil, said, s.args...); err != nil {
 		return err
 	}
-	// Its metrics come last. A client would have its pauses between tries.
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	wctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		_, err := s.meters(ctx)
+		err := s.healthy(wctx)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-s.child.done:
-		case <-ctx.Done():
+		case <-wctx.Done():
 		case <-time.After(5 * time.Millisecond):
 			continue
 		}
 		words, _ := os.ReadFile(said.Name())
 		return errors.Join(err, errors.New(string(words[max(0, len(words)-1000):])))
 	}
+}
+
+// healthy asks whether the server serves. Unlike a client, who asks so need not
+// pause between tries.
+func (s *server) healthy(ctx context.Context) error {
+	at, err := url.Parse(s.metrics)
+	if err != nil {
+		return err
+	}
+	at.Path = "/health"
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
 }
 
 // members are the servers of one etcd.

@@ -77,10 +77,10 @@ func (w *ways) rounds(m members) (*rounds, error) {
 	return r, nil
 }
 
-// measure has fleets follow by a way, and calls then before they end.
+// measure starts one fleet after the other, weighs each when it is the newest,
+// and has all swap in turn. It calls then before they end.
 func (w *ways) measure(ctx context.Context, r *rounds, etcd members, proxy *server, arms []arm, then func([]*followers) error) error {
 	var fleets []*followers
-	var watches [][]float64
 	for _, a := range arms {
 		w.b.say("scale: %s: %s", a.way, a.who)
 		before, err := etcd.each(ctx)
@@ -101,7 +101,9 @@ func (w *ways) measure(ctx context.Context, r *rounds, etcd members, proxy *serv
 		for i := range etcd {
 			each = append(each, after[i].watchers-before[i].watchers)
 		}
-		watches = append(watches, each)
+		if err := w.spend(ctx, a, r, etcd, proxy, f, each); err != nil {
+			return err
+		}
 	}
 	n := of(w.b, 40, 2)
 	all, err := r.turns(ctx, n, fleets...)
@@ -114,9 +116,6 @@ func (w *ways) measure(ctx context.Context, r *rounds, etcd members, proxy *serv
 			l.last.at(50)/all[0].last.at(50), l.last.at(95)/all[0].last.at(95))
 		if a.bare {
 			w.s.lags[a.way] = l
-		}
-		if err := w.spend(ctx, a, r, etcd, proxy, fleets[i], watches[i]); err != nil {
-			return err
 		}
 	}
 	return then(fleets)
@@ -148,7 +147,7 @@ func (r *rounds) start(ctx context.Context, a arm) (f *followers, err error) {
 // as long a while without.
 func (w *ways) spend(ctx context.Context, a arm, r *rounds, etcd members, proxy *server, f *followers, watches []float64) error {
 	all := etcd[:len(etcd):len(etcd)]
-	if proxy != nil {
+	if proxy != nil && a.way == viaProxy {
 		all = append(all, proxy)
 	}
 	start := time.Now()

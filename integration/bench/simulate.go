@@ -87,6 +87,18 @@ func (a *agenda) Pop() any {
 
 func (a *agenda) add(at float64, do func(at float64)) { heap.Push(a, event{at, do}) }
 
+// next has the next event happen.
+func (a *agenda) next() {
+	e := heap.Pop(a).(event)
+	e.do(e.at)
+}
+
+func (a *agenda) run() {
+	for len(*a) > 0 {
+		a.next()
+	}
+}
+
 // host is a server's or a machine's cores, and what is connected behind it.
 type host struct{ cpu, link *station }
 
@@ -165,8 +177,7 @@ func (t *topology) rotation(rng *rand.Rand) (last float64) {
 	}
 	t.polls(&a, rng, members, proxies, func() bool { return left > 0 })
 	for left > 0 {
-		e := heap.Pop(&a).(event)
-		e.do(e.at)
+		a.next()
 	}
 	return last
 }
@@ -203,12 +214,19 @@ const patience = 3.0
 // once.
 func (t *topology) storm(rng *rand.Rand, outage float64) (last float64) {
 	var a agenda
-	members, proxies, _ := t.hosts()
+	members, proxies, machine := t.hosts()
+	own := func(at, work float64) { // at the node
+		if machine != nil {
+			at = machine.serve(at, work)
+		}
+		last = max(last, at)
+	}
 	if t.proxied == 0 && t.members > 1 {
 		others := members[1:]
 		for i := range t.nodes / t.members {
-			last = max(last, others[i%len(others)].cpu.serve(0, t.etcd.watch))
+			a.add(others[i%len(others)].cpu.serve(0, t.etcd.watch), func(at float64) { own(at, t.etcd.nodeWatch) })
 		}
+		a.run()
 		return last
 	}
 	server, cost, nodes := members[0], t.etcd, t.nodes
@@ -231,13 +249,10 @@ func (t *topology) storm(rng *rand.Rand, outage float64) (last float64) {
 				a.add(at+patience+again(), try)
 				return
 			}
-			last = max(last, server.cpu.serve(at, cost.connect+cost.watch))
+			a.add(server.cpu.serve(at, cost.connect+cost.watch), func(at float64) { own(at, cost.nodeConnect+cost.nodeWatch) })
 		}
 		a.add(at, try)
 	}
-	for len(a) > 0 {
-		e := heap.Pop(&a).(event)
-		e.do(e.at)
-	}
+	a.run()
 	return last
 }

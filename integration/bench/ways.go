@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -83,6 +84,17 @@ func (w *ways) memberDies(ctx context.Context, r *rounds, m members, fleets []*f
 			victim = s
 		}
 	}
+	// A write that is under way at the victim would fail with it.
+	others, err := slices.DeleteFunc(slices.Clone(m), func(s *server) bool { return s == victim }).all()
+	if err != nil {
+		return err
+	}
+	admin := r.admin
+	r.admin = others
+	defer func() {
+		r.admin = admin
+		others.Close()
+	}()
 	for i, f := range fleets {
 		r.next()
 		f.expect(r.ring.Info().Version)
@@ -186,6 +198,7 @@ func (w *ways) proxy(ctx context.Context) error {
 	}
 	start := time.Now()
 	return w.measure(ctx, r, m, p, arms, func(fleets []*followers) error {
+		fleets[0].end() // its watches would be counted with the proxy's
 		return w.throughProxy(ctx, r, m, p, fleets[1], fleets[2], start)
 	})
 }
