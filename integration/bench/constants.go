@@ -19,8 +19,8 @@ type costs struct {
 	event           float64 // a ring to one node, and what is sent for it
 	eventBytes      float64
 	node            float64 // that ring, at the node
-	nodeConnect     float64 // what a node itself spends to connect, and to watch
-	nodeWatch       float64
+	nodeWatch       float64 // what a node itself spends to watch
+	nodeReturn      float64 // and on an outage of its server
 	poll, pollBytes float64 // a linearizable read of the ring
 	keepalive       float64 // of a lease
 	report          float64 // a write
@@ -73,7 +73,6 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	read, watched := make(chan struct{}, n), make(chan struct{}, n)
 	begin := make(chan struct{})
 	var f *followers
-	own := ownCPU()
 	bare, connected, err := front.during(ctx, func() (err error) {
 		f, err = startFollowers(ctx, "bare etcd watch", "limit", n, front.client, func(ctx context.Context, f *followers, i int, k *clientv3.Client) {
 			w := newBare(f, i, k, r.kek)
@@ -103,9 +102,8 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 		close(begin)
 		return err
 	}
-	c.nodeConnect = (ownCPU() - own) / float64(n)
 	had, err := behind.watchers(ctx)
-	own = ownCPU()
+	own := ownCPU()
 	_, watching, after := front.during(ctx, func() error {
 		close(begin)
 		return all(ctx, n, watched)
@@ -153,7 +151,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 func (c *costs) outages(ctx context.Context, r *rounds, f *followers, front *server, n float64, started meters) error {
 	r.next()
 	f.expect(r.ring.Info().Version)
-	killed := time.Now()
+	killed, own := time.Now(), ownCPU()
 	if err := front.again(ctx); err != nil {
 		return err
 	}
@@ -166,7 +164,7 @@ func (c *costs) outages(ctx context.Context, r *rounds, f *followers, front *ser
 	if err != nil {
 		return err
 	}
-	c.storm = last.Sub(served)
+	c.storm, c.nodeReturn = last.Sub(served), (ownCPU()-own)/n
 	m, err := front.meters(ctx)
 	c.reconnect = max(0, m.cpu-started.cpu) / n
 	return err

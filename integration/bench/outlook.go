@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/stekring/stekring/keyring/rotator"
@@ -63,6 +65,12 @@ func (s *scaled) constants(ctx context.Context, b *bench) error {
 	row("CPU of a ring at the node itself, µs", func(c *costs) any { return c.node * us })
 	row("CPU of a poll, µs", func(c *costs) any { return c.poll * us })
 	row("of a poll through the proxy in etcd, µs", func(c *costs) any { return c.behind.poll * us })
+	row("of a poll of 3 members, all together, µs", func(c *costs) any {
+		if c != &s.plain {
+			return "-"
+		}
+		return s.shared * us
+	})
 	row("CPU of a lease's keepalive, µs", func(c *costs) any {
 		if c == &s.proxy || c == &s.proxied {
 			return "-"
@@ -72,8 +80,8 @@ func (s *scaled) constants(ctx context.Context, b *bench) error {
 	row("CPU of a report, µs", func(c *costs) any { return c.report * us })
 	row("CPU of a new client and its first read, µs", func(c *costs) any { return c.connect * us })
 	row("CPU of its watch, µs", func(c *costs) any { return c.watch * us })
-	row("CPU of both at the node itself, µs", func(c *costs) any { return (c.nodeConnect + c.nodeWatch) * us })
 	row("CPU of a node's return after a restart, µs", func(c *costs) any { return c.reconnect * us })
+	row("CPU of that at the node itself, µs", func(c *costs) any { return c.nodeReturn * us })
 	row("KB of a ring to a node", func(c *costs) any { return c.eventBytes * kb })
 	row("KB of a poll", func(c *costs) any { return c.pollBytes * kb })
 	row("KB out of etcd, a ring to all nodes", func(c *costs) any { return c.behind.bytes * kb })
@@ -134,10 +142,10 @@ func simulate(ctx context.Context, b *bench) error {
 			k.nodes, k.etcd, k.proxy, k.readAll = n, etcd, proxy, s.shared*etcd.poll/s.plain.poll
 			k.cores, k.bandwidth, k.latency = simCores, simLink, simLatency
 			load := k.load()
-			first, share := k.first()
+			first, share, limit := k.first()
 			t.row(k.name, n, k.lasts(simRuns).at(95)*1000, load.steady*100, load.memory/1e6, int(load.connections),
 				load.bytes/1e6, load.bytes/simLink, k.storm(rand.New(rand.NewPCG(1, 1)), simOutage),
-				first, share*100, int(float64(n)/share))
+				first, share*100, limit)
 		}
 	}
 	t.print()
@@ -214,32 +222,33 @@ func (t *topology) proxyLoad() load {
 	}
 }
 
-// first returns which bound is nearest, and how much of it is used.
-func (t *topology) first() (what string, share float64) {
-	what, share = t.load().first()
-	// More nodes have more proxies, and leave each as it is.
-	if t.proxied > 0 {
-		if of, most := t.proxyLoad().first(); most >= 1 {
-			return "a proxy's " + of, most
-		}
-	}
-	return what, share
+// first returns which bound is reached first when there are more nodes, how much
+// of it is used, and with how many nodes it is reached.
+func (t *topology) first() (what string, share float64, limit int) {
+	more := *t
+	limit = sort.Search(1<<30, func(n int) bool {
+		more.nodes = n
+		return slices.Max(more.shares()) >= 1
+	})
+	more.nodes = limit
+	at := more.shares()
+	k := slices.Index(at, slices.Max(at))
+	return bounds[k], t.shares()[k], limit
 }
 
-func (l load) first() (what string, share float64) {
-	for _, k := range []struct {
-		what  string
-		share float64
-	}{
-		{"CPU, steady", l.steady / simCores},
-		{"CPU, burst", l.burst / simCores / burst},
-		{"memory", l.memory / simMemory},
-		{"connections", l.connections / simFiles},
-		{"link", l.bytes / simLink / burst},
-	} {
-		if k.share > share {
-			what, share = k.what, k.share
-		}
+var bounds = []string{"CPU, steady", "CPU, burst", "memory", "connections", "link",
+	"proxy: CPU, steady", "proxy: CPU, burst", "proxy: memory", "proxy: connections", "proxy: link"}
+
+// shares is how much of each bound is used.
+func (t *topology) shares() []float64 {
+	s := t.load().shares()
+	if t.proxied > 0 {
+		s = append(s, t.proxyLoad().shares()...)
 	}
-	return what, share
+	return s
+}
+
+func (l load) shares() []float64 {
+	return []float64{l.steady / simCores, l.burst / simCores / burst, l.memory / simMemory,
+		l.connections / simFiles, l.bytes / simLink / burst}
 }

@@ -249,7 +249,7 @@ func (t *topology) storm(rng *rand.Rand, outage float64) (last float64) {
 				a.add(at+patience+again(), try)
 				return
 			}
-			a.add(server.cpu.serve(at, cost.connect+cost.watch), func(at float64) { own(at, cost.nodeConnect+cost.nodeWatch) })
+			a.add(server.cpu.serve(at, cost.connect+cost.watch), func(at float64) { own(at, cost.nodeReturn) })
 		}
 		a.add(at, try)
 	}
