@@ -2,184 +2,93 @@ package main
 
 import (
 	"context"
-	"errors"
-	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/stekring/stekring/internal/fleet"
-	"github.com/stekring/stekring/keyring"
-	"github.com/stekring/stekring/keyring/seal"
+	"fmt"
 )
 
-// costs is what one thing costs the server that nodes are connected to: CPU in
-// seconds, memory and traffic in bytes.
-type costs struct {
-	connect, watch  float64 // a new client with its first read; a watch on top
-	event           float64 // a ring to one node, and what is sent for it
-	eventBytes      float64
-	node            float64 // that ring, at the node
-	nodeWatch       float64 // what a node itself spends to watch
-	nodeReturn      float64 // and on an outage of its server
-	poll, pollBytes float64 // a linearizable read of the ring
-	keepalive       float64 // of a lease
-	report          float64 // a write
-	reconnect       float64 // a node of a server that was killed and is back
-
-	rss, rssConnected, rssWatching float64 // without nodes; and for each
-	files, goroutines              float64 // for each node
-
-	behind struct{ event, poll, bytes, watchers float64 } // of a proxy: in etcd; watchers and bytes of a ring are of all nodes
-
-	commit sample        // seconds that a write takes when nobody watches
-	outage time.Duration // from the kill until it served again
-	storm  time.Duration // from then until all nodes had a new ring
-}
-
-// measure finds the costs of a server by n nodes. The servers behind are etcd
-// itself, of which front is one unless it is a proxy.
-func measure(ctx context.Context, front *server, behind members, n, requests int) (c costs, err error) {
-	r := &rounds{kek: seal.NewKEK(), size: size{nodes: n}}
-	if r.admin, err = behind.all(); err != nil {
-		return c, err
-	}
-	defer r.admin.Close()
-	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
-	ring := fleet.NewLayout("", "limit").Ring()
-	if _, err := r.put(ctx, ring); err != nil {
-		return c, err
-	}
-	for range 100 {
-		start := time.Now()
-		if _, err := r.put(ctx, "/nobody/watches"); err != nil {
-			return c, err
+// constants measures what the simulation goes by.
+func (s *scaled) constants(ctx context.Context, b *bench) error {
+	for _, front := range []struct {
+		who             string
+		proxied, secure bool
+		into            *costs
+	}{
+		{"etcd", false, false, &s.plain}, {"proxy", true, false, &s.proxy},
+		{"etcd, TLS", false, true, &s.tls}, {"proxy, TLS", true, true, &s.proxied},
+	} {
+		if b.quick && front.secure {
+			continue
 		}
-		c.commit = append(c.commit, time.Since(start).Seconds())
-	}
-	started, err := front.meters(ctx)
-	if err != nil {
-		return c, err
-	}
-	if err := c.requests(ctx, front, behind, ring, requests); err != nil {
-		return c, err
-	}
-	return c, c.nodes(ctx, r, front, behind, n, started)
-}
-
-// nodes measures what n nodes cost that connect, watch, get rings, and lose
-// their server.
-func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind members, n int, started meters) error {
-	var bare, connected, watching, rotated meters
-	read, watched := make(chan struct{}, n), make(chan struct{}, n)
-	begin := make(chan struct{})
-	var f *followers
-	bare, connected, err := front.during(ctx, func() (err error) {
-		f, err = startFollowers(ctx, "bare etcd watch", "limit", n, front.client, func(ctx context.Context, f *followers, i int, k *clientv3.Client) {
-			w := newBare(f, i, k, r.kek)
-			w.up = func() {
-				select {
-				case watched <- struct{}{}:
-				default: // it is not the first
+		b.say("scale: constants: %s", front.who)
+		err := func() error {
+			m, err := startMembers(ctx, 1, front.secure && !front.proxied)
+			if err != nil {
+				return err
+			}
+			defer m.end()
+			server := m[0]
+			if front.proxied {
+				if server, err = startProxy(ctx, m, front.secure); err != nil {
+					return err
 				}
+				defer members{server}.end()
 			}
-			rev, err := w.read(ctx)
-			for ; err != nil && ctx.Err() == nil; rev, err = w.read(ctx) {
-			}
-			read <- struct{}{}
-			<-begin
-			w.watch(ctx, rev+1)
-			w.follow(ctx)
-		})
+			*front.into, err = measure(ctx, server, m, s.nodes, of(b, 5000, 200))
+			return err
+		}()
 		if err != nil {
-			return err
-		}
-		return all(ctx, n, read)
-	})
-	if f != nil {
-		defer f.end()
-	}
-	if err != nil {
-		close(begin)
-		return err
-	}
-	had, err := behind.watchers(ctx)
-	own := ownCPU()
-	_, watching, after := front.during(ctx, func() error {
-		close(begin)
-		return all(ctx, n, watched)
-	})
-	if err = errors.Join(err, after); err != nil {
-		return err
-	}
-	c.nodeWatch = (ownCPU() - own) / float64(n)
-	have, err := behind.watchers(ctx)
-	if err != nil {
-		return err
-	}
-	c.behind.watchers = have - had
-
-	const rotations = 20
-	if _, err := r.turns(ctx, 0, f); err != nil { // only warms up
-		return err
-	}
-	own = ownCPU()
-	var etcd meters
-	_, rotated, err = front.during(ctx, func() (err error) {
-		etcd, err = behind.spend(ctx, func() error {
-			_, err := r.turns(ctx, rotations-warming, f)
-			return err
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	events := float64(n * rotations)
-	c.node = (ownCPU() - own) / events
-	c.behind.event, c.behind.bytes = etcd.cpu/rotations, etcd.sent/rotations
-	c.eventBytes = etcd.sent / events
-	c.event = (rotated.cpu - watching.cpu) / events
-
-	per := func(a, b float64) float64 { return (a - b) / float64(n) }
-	c.connect, c.watch = per(connected.cpu, bare.cpu), per(watching.cpu, connected.cpu)
-	c.files, c.goroutines = per(watching.connections, bare.connections), per(watching.goroutines, bare.goroutines)
-	c.rss, c.rssConnected, c.rssWatching = bare.rss, per(connected.rss, bare.rss), per(rotated.rss, connected.rss)
-	return c.outages(ctx, r, f, front, float64(n), started)
-}
-
-// outages has the nodes lose their server.
-func (c *costs) outages(ctx context.Context, r *rounds, f *followers, front *server, n float64, started meters) error {
-	r.next()
-	f.expect(r.ring.Info().Version)
-	killed, own := time.Now(), ownCPU()
-	if err := front.again(ctx); err != nil {
-		return err
-	}
-	served := time.Now()
-	c.outage = served.Sub(killed)
-	if _, err := r.put(ctx, f.layout.Ring()); err != nil {
-		return err
-	}
-	_, last, err := f.wait(ctx, time.Minute)
-	if err != nil {
-		return err
-	}
-	c.storm, c.nodeReturn = last.Sub(served), (ownCPU()-own)/n
-	m, err := front.meters(ctx)
-	c.reconnect = max(0, m.cpu-started.cpu) / n
-	return err
-}
-
-// all waits until n have come.
-func all(ctx context.Context, n int, come <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for range n {
-		select {
-		case <-come:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("constants of %s: %w", front.who, err)
 		}
 	}
+	// The proxy does not count what it sends; it is what etcd would.
+	s.proxy.eventBytes, s.proxied.eventBytes = s.plain.eventBytes, s.tls.eventBytes
+	t := b.table("Constants", "what", "etcd", "gRPC proxy", "etcd, TLS", "gRPC proxy, TLS")
+	row := func(what string, of func(c *costs) any) {
+		cells := []any{what}
+		for _, c := range []*costs{&s.plain, &s.proxy, &s.tls, &s.proxied} {
+			if c.commit == nil {
+				cells = append(cells, "-")
+				continue
+			}
+			cells = append(cells, of(c))
+		}
+		t.row(cells...)
+	}
+	const us, kb = 1e6, 1e-3
+	row("CPU of a ring to a node, µs", func(c *costs) any { return c.event * us })
+	row("CPU of a ring at the node itself, µs", func(c *costs) any { return c.node * us })
+	row("CPU of a poll, µs", func(c *costs) any { return c.poll * us })
+	row("of a poll through the proxy in etcd, µs", func(c *costs) any { return c.behind.poll * us })
+	row("of a poll of 3 members, all together, µs", func(c *costs) any {
+		if c != &s.plain {
+			return "-"
+		}
+		return s.shared * us
+	})
+	row("CPU of a lease's keepalive, µs", func(c *costs) any {
+		if c == &s.proxy || c == &s.proxied {
+			return "-"
+		}
+		return c.keepalive * us
+	})
+	row("CPU of a report, µs", func(c *costs) any { return c.report * us })
+	row("CPU of a new client and its first read, µs", func(c *costs) any { return c.connect * us })
+	row("CPU of its watch, µs", func(c *costs) any { return c.watch * us })
+	row("CPU of a node's return after a restart, µs", func(c *costs) any { return c.reconnect * us })
+	row("CPU of that at the node itself, µs", func(c *costs) any { return c.nodeReturn * us })
+	row("KB of a ring to a node", func(c *costs) any { return c.eventBytes * kb })
+	row("KB of a poll", func(c *costs) any { return c.pollBytes * kb })
+	row("KB out of etcd, a ring to all nodes", func(c *costs) any { return c.behind.bytes * kb })
+	row("etcd's CPU, a ring to all nodes, ms", func(c *costs) any { return c.behind.event * 1000 })
+	row("watches in etcd of all nodes", func(c *costs) any { return int(c.behind.watchers) })
+	row("memory without nodes, MB", func(c *costs) any { return c.rss / 1e6 })
+	row("memory of a connection, KB", func(c *costs) any { return c.rssConnected * kb })
+	row("memory of its watch, KB", func(c *costs) any { return c.rssWatching * kb })
+	row("files of a node", func(c *costs) any { return c.files })
+	row("goroutines of a node", func(c *costs) any { return c.goroutines })
+	row("a write that nobody watches, p50 ms", func(c *costs) any { return c.commit.at(50) * 1000 })
+	row("a write that nobody watches, p95 ms", func(c *costs) any { return c.commit.at(95) * 1000 })
+	row("restart: outage, ms", func(c *costs) any { return ms(c.outage) })
+	row("restart: until all have a new ring, ms", func(c *costs) any { return ms(c.storm) })
+	t.print()
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"container/heap"
 	"math/rand/v2"
 	"slices"
 )
@@ -47,57 +46,6 @@ func (t *topology) watchesBehind() int { return max(1, int(t.proxy.behind.watche
 
 // The latest and the soonest time after which a node polls again.
 const pollEnd, pollBegin = 30.0, 22.5
-
-// station serves jobs in the order in which they come, on one or more lanes.
-type station struct{ free []float64 }
-
-func newStation(lanes int) *station { return &station{make([]float64, lanes)} }
-
-// serve returns when a job that comes at a time is done. Jobs come in order.
-func (s *station) serve(at, work float64) float64 {
-	soonest := 0
-	for i, free := range s.free {
-		if free < s.free[soonest] {
-			soonest = i
-		}
-	}
-	s.free[soonest] = max(at, s.free[soonest]) + work
-	return s.free[soonest]
-}
-
-// event is something that happens at a time.
-type event struct {
-	at float64
-	do func(at float64)
-}
-
-// agenda is events, the next one first.
-type agenda []event
-
-func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].at < a[j].at }
-func (a agenda) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(e any)        { *a = append(*a, e.(event)) }
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	e := (*a)[last]
-	*a = (*a)[:last]
-	return e
-}
-
-func (a *agenda) add(at float64, do func(at float64)) { heap.Push(a, event{at, do}) }
-
-// next has the next event happen.
-func (a *agenda) next() {
-	e := heap.Pop(a).(event)
-	e.do(e.at)
-}
-
-func (a *agenda) run() {
-	for len(*a) > 0 {
-		a.next()
-	}
-}
 
 // host is a server's or a machine's cores, and what is connected behind it.
 type host struct{ cpu, link *station }
