@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +29,9 @@ func etcdRole(args []string) error {
 // server is an etcd in a process of its own, which syncs to disk.
 type server struct {
 	endpoint string
+	metrics  string      // where it tells what it has done, if not at the endpoint
+	tls      *tls.Config // of its clients; nil without TLS
+	args     []string
 	child    *child
 	dir      string
 }
@@ -40,13 +45,13 @@ func startEtcd(ctx context.Context, args ...string) (*server, error) {
 	if s.dir, err = os.MkdirTemp("", "bench-etcd-"); err != nil {
 		return nil, err
 	}
-	args = append([]string{
+	s.args = append([]string{
 		"--data-dir", filepath.Join(s.dir, "data"), "--name", "default",
 		"--listen-client-urls", s.endpoint, "--advertise-client-urls", s.endpoint,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
 		"--log-level", "error", "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
 	}, args...)
-	if s.child, err = spawn(ctx, "etcd", nil, os.Stderr, args...); err != nil {
+	if s.child, err = spawn(ctx, "etcd", nil, os.Stderr, s.args...); err != nil {
 		os.RemoveAll(s.dir)
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (s *server) end() {
 
 // client returns a client as the daemon has it. The caller closes it.
 func (s *server) client() (*clientv3.Client, error) {
-	return etcd.Dial(etcd.Options{Endpoints: []string{s.endpoint}})
+	return etcd.Dial(etcd.Options{Endpoints: []string{s.endpoint}, TLS: s.tls})
 }
 
 // meters are etcd's own metrics: the sum over all labels but those asked for.
@@ -101,6 +106,7 @@ type meters struct {
 	watchers        float64
 	keepalives      float64 // of leases
 	connections     float64 // open files are near to it
+	goroutines      float64
 	watchEventsSent float64
 }
 
@@ -108,7 +114,7 @@ type meters struct {
 func (s *server) meters(ctx context.Context) (meters, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cmp.Or(s.metrics, s.endpoint+"/metrics"), nil)
 	if err != nil {
 		return meters{}, err
 	}
@@ -149,6 +155,7 @@ func (s *server) meters(ctx context.Context) (meters, error) {
 		watchEventsSent: sum("etcd_debugging_mvcc_events_total"),
 		watchers:        sum("etcd_debugging_mvcc_watcher_total"),
 		connections:     sum("process_open_fds"),
+		goroutines:      sum("go_goroutines"),
 	}, nil
 }
 

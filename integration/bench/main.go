@@ -35,6 +35,8 @@ var sections = []struct {
 	{"binary", binary},
 	{"start", starts},
 	{"growth", growth},
+	{"scale", scale},
+	{"simulate", simulate},
 }
 
 // roles are what this program does as a child of itself.

@@ -71,7 +71,7 @@ func nodeRole(args []string) error {
 	}
 	defer client.Close()
 	if o.bare {
-		return bare(ctx, client, o)
+		return otherUse(ctx, client, o)
 	}
 	kek, err := seal.LoadKEK(o.kekFile)
 	if err != nil {
@@ -104,8 +104,8 @@ func nodeRole(args []string) error {
 	return nil
 }
 
-// bare is a process that uses etcd for something else.
-func bare(ctx context.Context, c *clientv3.Client, o nodeOptions) error {
+// otherUse is a process that uses etcd for something else.
+func otherUse(ctx context.Context, c *clientv3.Client, o nodeOptions) error {
 	gctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	key := fleet.NewLayout("", o.ring).Ring()
