@@ -117,8 +117,8 @@ func footprint(ctx context.Context, b *bench) error {
 		if k == 0 {
 			base = w
 		}
-		mb := func(w, less sample) float64 { return (w.at(50) - less.at(50)) / 1e6 }
-		t.row(kind.name, mb(w.heap, nil), mb(w.heap, base.heap), mb(w.rss, nil), mb(w.rss, base.rss),
+		mb := func(bytes float64) float64 { return bytes / 1e6 }
+		t.row(kind.name, mb(w.heap.at(50)), mb(w.heap.at(50)-base.heap.at(50)), mb(w.rss.at(50)), mb(w.rss.at(50)-base.rss.at(50)),
 			w.goroutines.at(50), w.goroutines.at(50)-base.goroutines.at(50), w.named.at(50),
 			w.connections.at(50), float64(after-before)/float64(rings))
 	}
