@@ -8,7 +8,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/stekring/stekring/internal/fleet"
-	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -44,7 +43,7 @@ func measure(ctx context.Context, front *server, behind members, n, requests int
 		return c, err
 	}
 	defer r.admin.Close()
-	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
+	r.ring = hourly()
 	ring := fleet.NewLayout("", "limit").Ring()
 	if _, err := r.put(ctx, ring); err != nil {
 		return c, err

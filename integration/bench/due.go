@@ -16,7 +16,7 @@ func (r *rounds) due(ctx context.Context, t, cost *table) (p50 float64, err erro
 	if err := r.keep(p); err != nil {
 		return 0, err
 	}
-	r.fill(p.First(2, r.ring.Info().Version+1, time.Now())) // of the first epoch it would be too many keys
+	r.ring = full(p.First(2, r.ring.Info().Version+1, time.Now())) // of the first epoch it would be too many keys
 	if _, _, err := r.round(ctx, r.ours); err != nil {
 		return 0, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -20,21 +19,11 @@ import (
 // clock counts. A lease is at least 1.5 of etcd's own election timeouts: 2 s by
 // default.
 func failover(ctx context.Context, b *bench) error {
-	s, err := startEtcd(ctx)
+	l, err := newLab(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	admin, err := s.client()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	_, dir, kek, err := kekFile()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+	defer l.end()
 
 	ttls := of(b, []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second}, []time.Duration{2 * time.Second})
 	const rings = 2 // for each TTL, as most of the time is waiting
@@ -43,9 +32,9 @@ func failover(ctx context.Context, b *bench) error {
 	for i, ttl := range ttls {
 		all[i] = &vacancies{}
 		for j := range rings {
-			o := nodeOptions{endpoint: s.endpoint, kekFile: kek, ring: fmt.Sprintf("ttl-%v-%d", ttl, j), ttl: ttl}
+			o := nodeOptions{endpoint: l.endpoint, kekFile: l.kekFile, ring: fmt.Sprintf("ttl-%v-%d", ttl, j), ttl: ttl}
 			g.Go(func() error {
-				if err := fail(gctx, admin, o, of(b, 10, 1), all[i]); err != nil {
+				if err := fail(gctx, l.admin, o, of(b, 10, 1), all[i]); err != nil {
 					return fmt.Errorf("ring %s: %w", o.ring, err)
 				}
 				return nil

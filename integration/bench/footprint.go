@@ -4,73 +4,24 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/stekring/stekring/internal/fleet"
-	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
-	"github.com/stekring/stekring/keyring/seal"
 )
-
-// hourlyKeys is how many keys a ring of the default policy comes to have.
-const hourlyKeys = 15
-
-// hourlyRing is a ring of the default policy that has come of age.
-func hourlyRing() *keyring.Ring {
-	ring := keyring.DefaultPolicy.First(1, 1, time.Now())
-	for len(ring.Info().Keys) < hourlyKeys {
-		ring = hourLater(ring)
-	}
-	return ring
-}
-
-// hourLater is the next ring, as if an hour had passed.
-func hourLater(ring *keyring.Ring) *keyring.Ring {
-	now := time.Now()
-	next, err := keyring.DefaultPolicy.Next(ring, now.Add(-keyring.DefaultPolicy.Interval), now)
-	if err != nil {
-		panic(err) // only for a ring that is full
-	}
-	return next
-}
-
-// putRing writes a ring as if a leader had.
-func putRing(ctx context.Context, c *clientv3.Client, kek *seal.KEK, name string, ring *keyring.Ring) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	path := fleet.NewLayout("", name).Ring()
-	rec, err := kek.Seal(path, ring)
-	if err != nil {
-		return err
-	}
-	_, err = c.Put(ctx, path, string(rec))
-	return err
-}
 
 // footprint weighs nodes that have nothing to do, each in a process of its own,
 // beside a process that has an etcd client and nothing else.
 func footprint(ctx context.Context, b *bench) error {
-	s, err := startEtcd(ctx)
+	l, err := newLab(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	admin, err := s.client()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	kek, dir, file, err := kekFile()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+	defer l.end()
 	rings := of(b, 5, 2)
 	for i := range rings {
-		if err := putRing(ctx, admin, kek, fmt.Sprint("ring", i), hourlyRing()); err != nil {
+		if err := l.putRing(ctx, fmt.Sprint("ring", i), hourly()); err != nil {
 			return err
 		}
 	}
@@ -90,10 +41,10 @@ func footprint(ctx context.Context, b *bench) error {
 		{name: "observer", observer: true},
 	} {
 		o := nodeOptions{
-			endpoint: s.endpoint, kekFile: file, bare: kind.bare, holds: kind.holds, observer: kind.observer,
+			endpoint: l.endpoint, kekFile: l.kekFile, bare: kind.bare, holds: kind.holds, observer: kind.observer,
 			weigh: of(b, 20*time.Second, time.Second),
 		}
-		before, err := leases(ctx, admin)
+		before, err := leases(ctx, l.admin)
 		if err != nil {
 			return err
 		}
@@ -110,7 +61,7 @@ func footprint(ctx context.Context, b *bench) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		after, err := leases(ctx, admin)
+		after, err := leases(ctx, l.admin)
 		if err != nil {
 			return err
 		}

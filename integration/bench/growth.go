@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,28 +22,18 @@ import (
 // bound TLS server. This process writes the rings, as if an hour had passed
 // between them, each when the node has the one before.
 func growth(ctx context.Context, b *bench) error {
-	s, err := startEtcd(ctx)
+	l, err := newLab(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	admin, err := s.client()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	kek, dir, file, err := kekFile()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	ring, rotations := hourlyRing(), of(b, 10_000, 500)
-	if err := putRing(ctx, admin, kek, "www", ring); err != nil {
+	defer l.end()
+	ring, rotations := hourly(), of(b, 10_000, 500)
+	if err := l.putRing(ctx, "www", ring); err != nil {
 		return err
 	}
 	heard := make(chan said, 100)
 	n, err := startNode(ctx, nodeOptions{
-		endpoint: s.endpoint, kekFile: file, ring: "www", id: "a", ttl: rotator.DefaultTTL, rotations: rotations,
+		endpoint: l.endpoint, kekFile: l.kekFile, ring: "www", id: "a", ttl: rotator.DefaultTTL, rotations: rotations,
 	}, heard)
 	if err != nil {
 		return err
@@ -57,8 +46,8 @@ func growth(ctx context.Context, b *bench) error {
 	t := b.table("Growth over rotations", "rotations", "heap MB", "goroutines", "RSS MB",
 		"allocations a rotation, lately", "handshakes", "resumed")
 	for i := range rotations {
-		ring = hourLater(ring)
-		if err := putRing(ctx, admin, kek, "www", ring); err != nil {
+		ring = later(ring)
+		if err := l.putRing(ctx, "www", ring); err != nil {
 			return err
 		}
 		took, err := await(ctx, heard, "took", time.Minute)

@@ -138,10 +138,7 @@ func newArms(base *tls.Config, keys int) (all [arms]arm, err error) {
 	ring := keyring.DefaultPolicy.First(1, 1, time.Now())
 	first := keyring.Static(ring)
 	for len(ring.Info().Keys) < keys {
-		now := time.Now()
-		if ring, err = keyring.DefaultPolicy.Next(ring, now.Add(-keyring.DefaultPolicy.Interval), now); err != nil {
-			return all, err
-		}
+		ring = later(ring)
 	}
 	secrets, oldest := ring.TicketKeys(""), first.Ring().TicketKeys("")[:1]
 	if len(secrets) != keys || secrets[keys-2] != oldest[0] {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -206,18 +205,4 @@ func startNode(ctx context.Context, o nodeOptions, heard chan<- said) (*node, er
 		return nil, err
 	}
 	return &node{c, o.id}, nil
-}
-
-// kekFile makes a KEK and writes it to a file, for children. The caller removes
-// its folder.
-func kekFile() (kek *seal.KEK, dir, file string, err error) {
-	if dir, err = os.MkdirTemp("", "bench-kek-"); err != nil {
-		return nil, "", "", err
-	}
-	kek, file = seal.NewKEK(), filepath.Join(dir, "kek")
-	if err := os.WriteFile(file, kek.File(), 0o600); err != nil {
-		os.RemoveAll(dir)
-		return nil, "", "", err
-	}
-	return kek, dir, file, nil
 }

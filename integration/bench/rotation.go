@@ -111,7 +111,7 @@ func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err e
 			r.end()
 		}
 	}()
-	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
+	r.ring = hourly()
 	if r.limit, err = startLimit(ctx, z.nodes, nodes, r.kek); err != nil {
 		return nil, err
 	}
@@ -139,25 +139,8 @@ func (r *rounds) end() {
 	r.admin.Close()
 }
 
-// fill rotates a ring until it has as many keys as it ever will.
-func (r *rounds) fill(ring *keyring.Ring) {
-	r.ring = ring
-	for had := 0; len(r.ring.Info().Keys) > had; {
-		had = len(r.ring.Info().Keys)
-		r.next()
-	}
-}
-
-// next makes the next ring, as if an interval had passed.
-func (r *rounds) next() {
-	now := time.Now()
-	p := r.ring.Info().Policy
-	ring, err := p.Next(r.ring, now.Add(-p.Interval), now)
-	if err != nil {
-		panic(err) // the policy is sound
-	}
-	r.ring = ring
-}
+// next makes the next ring.
+func (r *rounds) next() { r.ring = later(r.ring) }
 
 // put writes the ring and returns when it began to.
 func (r *rounds) put(ctx context.Context, path string) (began time.Time, err error) {

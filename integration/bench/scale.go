@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -70,7 +69,7 @@ func (w *ways) rounds(m members) (*rounds, error) {
 	if r.admin, err = m.all(); err != nil {
 		return nil, err
 	}
-	r.fill(keyring.DefaultPolicy.First(1, 1, time.Now()))
+	r.ring = hourly()
 	return r, nil
 }
 

@@ -12,22 +12,12 @@ import (
 // starts is how long a process takes from before it is started to when it has
 // the fleet's ring, beside one that makes a Get of it and no more.
 func starts(ctx context.Context, b *bench) error {
-	s, err := startEtcd(ctx)
+	l, err := newLab(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	admin, err := s.client()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	kek, dir, file, err := kekFile()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := putRing(ctx, admin, kek, "www", hourlyRing()); err != nil {
+	defer l.end()
+	if err := l.putRing(ctx, "www", hourly()); err != nil {
 		return err
 	}
 	kinds := []struct {
@@ -41,7 +31,7 @@ func starts(ctx context.Context, b *bench) error {
 	for i := range of(b, 21, 3) {
 		for j := range kinds {
 			k := &kinds[(i+j)%len(kinds)]
-			k.o.endpoint, k.o.kekFile, k.o.ring, k.o.id, k.o.ttl = s.endpoint, file, "www", fmt.Sprint("n", i), rotator.DefaultTTL
+			k.o.endpoint, k.o.kekFile, k.o.ring, k.o.id, k.o.ttl = l.endpoint, l.kekFile, "www", fmt.Sprint("n", i), rotator.DefaultTTL
 			took, err := startOf(ctx, k.o)
 			if err != nil {
 				return err
