@@ -158,6 +158,7 @@ func handshake(server, client *tls.Config) (resumed bool, err error) {
 		served <- err
 	}()
 	_ = near.SetDeadline(time.Now().Add(10 * time.Second))
+	defer near.SetDeadline(time.Time{}) // or a pipe keeps its timer when it is closed
 	conn := tls.Client(near, client)
 	_, err = conn.Read(make([]byte, 1))
 	resumed = conn.ConnectionState().DidResume

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -66,7 +67,7 @@ func run() error {
 	}
 	only := flag.String("only", strings.Join(names, ","), "`SECTIONS` to measure")
 	quick := flag.Bool("quick", false, "small fleets and few rounds: shows that it works, and no figures worth quoting")
-	nodes := flag.String("nodes", "", "of the fleets that are measured for their size, only those of these `NUMBERS` of nodes")
+	nodes := flag.String("nodes", "", "of rotation and peer, only the fleets of these `NUMBERS` of nodes")
 	into := flag.String("json", "", "also write the result as JSON to `FILE`")
 	flag.Parse()
 	chosen := strings.Split(*only, ",")
@@ -80,6 +81,11 @@ func run() error {
 	b := newBench(*quick)
 	if *nodes != "" {
 		b.nodes = strings.Split(*nodes, ",")
+	}
+	for _, n := range b.nodes {
+		if !slices.ContainsFunc(sizes(b), func(z size) bool { return strconv.Itoa(z.nodes) == n }) {
+			return fmt.Errorf("-nodes %q: no fleet has so many; see sizes in rotation.go", n)
+		}
 	}
 	for _, s := range sections {
 		if !slices.Contains(chosen, s.name) {
