@@ -121,7 +121,7 @@ func (c *Candidate) Run(ctx context.Context, lead func(context.Context, Term) er
 // write: for want of permission, or of space. It does so until somebody helps.
 func forbidden(err error) bool {
 	var e rpctypes.EtcdError
-	return errors.As(err, &e) && (e.Code() == codes.PermissionDenied || e.Code() == codes.Unauthenticated || e.Code() == codes.InvalidArgument || e.Code() == codes.ResourceExhausted)
+	return errors.As(err, &e) && (e.Code() == codes.PermissionDenied || e.Code() == codes.Unauthenticated || e.Code() == codes.InvalidArgument || errors.Is(err, rpctypes.ErrNoSpace))
 }
 
 // campaign returns once this candidate leads by etcd's own word.

@@ -81,7 +81,7 @@ func ask(cmd *cobra.Command, q fleet.Request) error {
 	if err != nil {
 		return err
 	}
-	q.By, q.Patience = caller(), (requestTime - 2*time.Second).Seconds()
+	q.By, q.Patience = caller(), (requestTime - 3*time.Second).Seconds()
 	b, err := json.Marshal(q)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestGrowth(t *testing.T) {
 		f.until(follower, "ring", version(1))
 
 		var with *ticket
-		var before held
+		var before, after held
 		for n := uint64(1); n <= rotations; n++ {
 			ring := leader.Ring()
 			if n%10 == 0 {
@@ -50,8 +50,11 @@ func TestGrowth(t *testing.T) {
 				}
 				etcd.Compact(r.Header.Revision) // or etcd grows
 			}
-			if n == rotations/10 {
+			switch n {
+			case rotations / 10:
 				before = holding()
+			case rotations:
+				after = holding()
 			}
 			for have := ring.Info().Version; ring.Info().Version == have; {
 				ring.TicketKeys("www")
@@ -61,7 +64,6 @@ func TestGrowth(t *testing.T) {
 				}
 			}
 		}
-		after := holding()
 		t.Logf("after %d rotations %+v, after %d %+v", rotations/10, before, rotations, after)
 		const slack = 256 << 10 // a ring is 3 KB
 		if after.heap > before.heap+slack {

@@ -220,6 +220,7 @@ func (r *Rotator) stalled(err error) {
 func (r *Rotator) enthrone(t *election.Term) {
 	r.mu.Lock()
 	r.term, r.since, r.stall = t, time.Now(), nil
+	r.led = true
 	r.mu.Unlock()
 	r.tell()
 }

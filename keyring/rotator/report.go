@@ -100,12 +100,12 @@ var numbers = regexp.MustCompile(`[0-9]+`)
 // report keeps this node's report in etcd while it lives.
 func (r *Rotator) report(ctx context.Context) {
 	said := map[string]bool{} // since it was last there; etcd has several words for one thing, by turns
-	if r.await(ctx, r.speaks) != nil {
-		return
-	}
-	for wait := (jitter.Backoff{}); ctx.Err() == nil; {
+	for wait := (jitter.Backoff{}); ctx.Err() == nil && r.await(ctx, r.speaks) == nil; {
+		if r.cfg.NoReports && jitter.Sleep(ctx, time.Second) == nil && !r.speaks() {
+			continue // etcd had lost the ring for a moment, and all were to say so
+		}
 		err := election.Hold(ctx, r.cfg.Client, r.cfg.TTL, func(s *concurrency.Session) error {
-			for last := ""; ; {
+			for last := ""; r.speaks(); {
 				news := r.changes()
 				now := r.describe()
 				if now == last && !r.reported(s) {
@@ -133,8 +133,9 @@ func (r *Rotator) report(ctx context.Context) {
 					return err
 				}
 			}
+			return nil
 		})
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err != nil {
 			// That the lease has ended is no reason yet; the next try finds one.
 			if why := numbers.ReplaceAllString(fmt.Sprint(err), ""); !said[why] && len(said) < maxReasons && !errors.Is(err, context.Canceled) {
 				r.log.Warn("etcd does not have this node's report; will try again", zap.String("key", r.path.Node(r.cfg.ID)), zap.Error(err))
@@ -145,13 +146,13 @@ func (r *Rotator) report(ctx context.Context) {
 	}
 }
 
-// speaks reports whether the fleet must hear of this node: always, or once it
-// leads, or has what etcd lost or cannot read what etcd has.
+// speaks reports whether the fleet must hear of this node: always, or once it has
+// led, and while it has what etcd lost or cannot read what etcd has.
 func (r *Rotator) speaks() bool {
 	known := r.view.known()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.cfg.NoReports || r.term != nil || r.etcd.foreign() || known && r.etcd.refuse != nil
+	return !r.cfg.NoReports || r.led || r.etcd.foreign() || known && r.etcd.refuse != nil
 }
 
 // reported reports whether the node's report still stands. Somebody may have

@@ -7,6 +7,7 @@ import (
 	"github.com/stekring/stekring/internal/etcd/memory"
 	"github.com/stekring/stekring/internal/fleet"
 	"github.com/stekring/stekring/keyring/rotator"
+	"github.com/stekring/stekring/keyring/seal"
 )
 
 func silent(c *rotator.Config) { c.NoReports = true }
@@ -44,6 +45,40 @@ func TestNoReports(t *testing.T) {
 		f.depose()
 		f.until(b, "leads", leads)
 		f.reporting(a, b)
+
+		c := f.start(silent)
+		v := f.until(c, "ring", version(1)).Info.Version
+		f.put("garbage") // until the leader has written over it
+		f.agree([]*node{a, b, c}, v+2)
+		f.reporting(a, b)
+	})
+}
+
+// TestSilentNodeSaysWhatIsWrong has one without the KEK report that, until it has it.
+func TestSilentNodeSaysWhatIsWrong(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fleetOf) {
+		a := f.start(silent)
+		f.until(a, "leads", leads)
+		f.reporting(a)
+		b := f.start(silent, func(c *rotator.Config) { c.KEK = seal.NewKEK() })
+		etcd := f.etcd.Client()
+		problems := func() (n int) {
+			s, err := fleet.Read(t.Context(), etcd, fleet.NewLayout("", "test"))
+			if err != nil {
+				return -1
+			}
+			for _, r := range s.Nodes {
+				if r.Problem != "" {
+					n++
+				}
+			}
+			return n
+		}
+		f.until(b, "reports its problem", func(rotator.Status) bool { return problems() == 1 })
+		if err := b.Reconfigure(f.kek, fast); err != nil {
+			t.Fatal(err)
+		}
+		f.reporting(a)
 	})
 }
 

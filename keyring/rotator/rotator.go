@@ -65,10 +65,11 @@ type Config struct {
 	// Observer never leads, and holds no lease: it follows the ring and
 	// reports nothing.
 	Observer bool
-	// NoReports reports only once this node has led, or etcd's ring is not what it
-	// should be. It saves etcd a lease and, for each rotation, a write. Until then
-	// the node is in no status, a rotate or revoke does not wait for it, and it cannot
-	// vouch for the ring when one with a wrong clock leads: leave it off on a few.
+	// NoReports reports only once this node has led, and while it holds a ring that
+	// etcd lost or cannot read what etcd has. It saves etcd a lease and, for each
+	// rotation, a write. A silent node is in no status, a rotate or revoke does not
+	// wait for it, and it cannot vouch for the ring when one with a wrong clock
+	// leads: leave it off on a few.
 	NoReports bool
 	Listeners []string    // addresses, for the node's report
 	Build     string      // version, for the node's report
@@ -97,6 +98,7 @@ type Rotator struct {
 	heard   time.Time // when this node last was in step with etcd
 	loud    time.Time // when a refusal was last logged
 	term    *election.Term
+	led     bool      // ever
 	since   time.Time // when the term began
 	stall   error     // of the last turn
 	rotated uint64    // rotations this node has committed
