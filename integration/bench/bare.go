@@ -102,8 +102,8 @@ func (r *rounds) rest(ctx context.Context) {
 	_ = sleep(ctx, 50*time.Millisecond+time.Duration(r.size.nodes)*100*time.Microsecond)
 }
 
-// turns has fleets swap in turn, n times each after some to warm up.
-func (r *rounds) turns(ctx context.Context, n int, fleets ...*followers) ([]lags, error) {
+// alternate has fleets swap in turn, n times each after some to warm up.
+func (r *rounds) alternate(ctx context.Context, n int, fleets ...*followers) ([]lags, error) {
 	all := make([]lags, len(fleets))
 	for i := range warming + n {
 		r.next()

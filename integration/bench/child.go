@@ -27,7 +27,7 @@ func untilParentEnds() {
 // child is this program in another role.
 type child struct {
 	*exec.Cmd
-	stdin io.Closer
+	stdin io.Closer     // its end would end the child
 	done  chan struct{} // closed when it has ended
 	err   error         // then, how
 }

@@ -8,6 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/stekring/stekring/internal/fleet"
+	"github.com/stekring/stekring/internal/jitter"
 	"github.com/stekring/stekring/keyring/seal"
 )
 
@@ -68,7 +69,7 @@ func measure(ctx context.Context, front *server, behind members, n, requests int
 // nodes measures what n nodes cost that connect, watch, get rings, and lose
 // their server.
 func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind members, n int, started meters) error {
-	var bare, connected, watching, rotated meters
+	var bare, connected meters
 	read, watched := make(chan struct{}, n), make(chan struct{}, n)
 	begin := make(chan struct{})
 	var f *followers
@@ -82,10 +83,14 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 				}
 			}
 			rev, err := w.read(ctx)
-			for ; err != nil && ctx.Err() == nil; rev, err = w.read(ctx) {
+			for wait := (jitter.Backoff{}); err != nil && wait.Sleep(ctx, time.Second) == nil; rev, err = w.read(ctx) {
 			}
 			read <- struct{}{}
-			<-begin
+			select {
+			case <-begin:
+			case <-ctx.Done():
+				return
+			}
 			w.watch(ctx, rev+1)
 			w.follow(ctx)
 		})
@@ -98,7 +103,6 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 		defer f.end()
 	}
 	if err != nil {
-		close(begin)
 		return err
 	}
 	had, err := behind.watchers(ctx)
@@ -118,14 +122,14 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	c.behind.watchers = have - had
 
 	const rotations = 20
-	if _, err := r.turns(ctx, 0, f); err != nil { // only warms up
+	if _, err := r.alternate(ctx, 0, f); err != nil { // only warms up
 		return err
 	}
 	own = ownCPU()
 	var etcd meters
-	_, rotated, err = front.during(ctx, func() (err error) {
+	before, rotated, err := front.during(ctx, func() (err error) {
 		etcd, err = behind.spend(ctx, func() error {
-			_, err := r.turns(ctx, rotations-warming, f)
+			_, err := r.alternate(ctx, rotations-warming, f)
 			return err
 		})
 		return err
@@ -137,7 +141,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	c.node = (ownCPU() - own) / events
 	c.behind.event, c.behind.bytes = etcd.cpu/rotations, etcd.sent/rotations
 	c.eventBytes = etcd.sent / events
-	c.event = (rotated.cpu - watching.cpu) / events
+	c.event = (rotated.cpu - before.cpu) / events
 
 	per := func(a, b float64) float64 { return (a - b) / float64(n) }
 	c.connect, c.watch = per(connected.cpu, bare.cpu), per(watching.cpu, connected.cpu)

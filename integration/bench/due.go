@@ -62,7 +62,7 @@ func (r *rounds) due(ctx context.Context, t, cost *table) (p50 float64, err erro
 	if err != nil {
 		return 0, err
 	}
-	if err := sleep(ctx, time.Duration(min(9, z.turns))*z.interval); err != nil { // the ring is stale after 12
+	if err := sleep(ctx, time.Duration(min(z.turns, 30))*z.interval); err != nil {
 		return 0, err
 	}
 	quiet, idleEnd, err := r.count(ctx)
@@ -70,11 +70,12 @@ func (r *rounds) due(ctx context.Context, t, cost *table) (p50 float64, err erro
 		return 0, err
 	}
 	share := end.Sub(start).Seconds() / idleEnd.Sub(idleStart).Seconds()
+	rotations := after.version - before.version
 	each := func(of func(counted) float64) float64 {
-		return (of(after) - of(before) - share*(of(quiet)-of(idle))) / float64(z.turns)
+		return (of(after) - of(before) - share*(of(quiet)-of(idle))) / rotations
 	}
-	writes := (after.writes - before.writes) / float64(z.turns)
-	cost.row(z.nodes, r.ours.who, z.turns, writes, each(func(c counted) float64 { return c.puts }),
+	writes := (after.writes - before.writes) / rotations
+	cost.row(z.nodes, r.ours.who, int(rotations), writes, each(func(c counted) float64 { return c.puts }),
 		each(func(c counted) float64 { return c.txns })-writes,
 		each(func(c counted) float64 { return c.sent / 1024 }), each(func(c counted) float64 { return c.received / 1024 }),
 		each(func(c counted) float64 { return c.cpu * 1000 }))
@@ -122,7 +123,8 @@ func (r *rounds) turn(ctx context.Context) (at [3]time.Duration, err error) {
 // counted is what etcd has done so far.
 type counted struct {
 	meters
-	writes float64 // of the ring
+	writes  float64 // of the ring
+	version float64
 }
 
 func (r *rounds) count(ctx context.Context) (c counted, at time.Time, err error) {
@@ -133,8 +135,13 @@ func (r *rounds) count(ctx context.Context) (c counted, at time.Time, err error)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	resp, err := r.admin.Get(ctx, r.ours.layout.Ring())
-	if err == nil {
-		c.writes = float64(resp.Kvs[0].Version)
+	if err != nil {
+		return c, at, err
 	}
-	return c, at, err
+	ring, err := r.kek.Open(r.ours.layout.Ring(), resp.Kvs[0].Value)
+	if err != nil {
+		return c, at, err
+	}
+	c.writes, c.version = float64(resp.Kvs[0].Version), float64(ring.Info().Version)
+	return c, at, nil
 }

@@ -97,17 +97,14 @@ func (s *server) client() (*clientv3.Client, error) {
 
 // meters are etcd's own metrics: the sum over all labels but those asked for.
 type meters struct {
-	cpu             float64 // seconds
-	rss             float64 // bytes
-	sent, received  float64 // bytes, to and from clients
-	requests        float64 // messages of clients, of all kinds
-	puts, txns      float64 // requests
-	ranges          float64
-	watchers        float64
-	keepalives      float64 // of leases
-	connections     float64 // open files are near to it
-	goroutines      float64
-	watchEventsSent float64
+	cpu            float64 // seconds
+	rss            float64 // bytes
+	sent, received float64 // bytes, to and from clients
+	requests       float64 // messages of clients, of all kinds
+	puts, txns     float64 // requests
+	watchers       float64
+	connections    float64 // open files are near to it
+	goroutines     float64
 }
 
 // meters reads what etcd has counted.
@@ -147,15 +144,12 @@ func (s *server) meters(ctx context.Context) (meters, error) {
 	return meters{
 		cpu: sum("process_cpu_seconds_total"), rss: sum("process_resident_memory_bytes"),
 		sent: sum("etcd_network_client_grpc_sent_bytes_total"), received: sum("etcd_network_client_grpc_received_bytes_total"),
-		requests:        sum("grpc_server_msg_received_total"),
-		puts:            sum("grpc_server_started_total", "grpc_method", "Put"),
-		txns:            sum("grpc_server_started_total", "grpc_method", "Txn"),
-		ranges:          sum("grpc_server_started_total", "grpc_method", "Range"),
-		keepalives:      sum("grpc_server_msg_received_total", "grpc_method", "LeaseKeepAlive"),
-		watchEventsSent: sum("etcd_debugging_mvcc_events_total"),
-		watchers:        sum("etcd_debugging_mvcc_watcher_total"),
-		connections:     sum("process_open_fds"),
-		goroutines:      sum("go_goroutines"),
+		requests:    sum("grpc_server_msg_received_total"),
+		puts:        sum("grpc_server_started_total", "grpc_method", "Put"),
+		txns:        sum("grpc_server_started_total", "grpc_method", "Txn"),
+		watchers:    sum("etcd_debugging_mvcc_watcher_total"),
+		connections: sum("process_open_fds"),
+		goroutines:  sum("go_goroutines"),
 	}, nil
 }
 

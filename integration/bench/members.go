@@ -76,7 +76,7 @@ func startProxy(ctx context.Context, m members, secure bool) (*server, error) {
 		"--data-dir", filepath.Join(s.dir, "data")},
 		s.certs("--cert-file", "--key-file", "--trusted-ca-file")...)
 	if err := s.again(ctx); err != nil {
-		s.end()
+		members{s}.end()
 		return nil, err
 	}
 	return s, nil

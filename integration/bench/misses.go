@@ -117,7 +117,7 @@ func missRole(ctx context.Context, f missFleet) (r missResult, err error) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- s.visit(visits) }()
-	for fleet.rotations() < before+f.Rounds && ctx.Err() == nil && len(ended) == 0 {
+	for fleet.rotations() < before+f.Rounds && fleet.troubles().Stopped < f.Servers && ctx.Err() == nil && len(ended) == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
 	// What the last rotation costs comes after it.

@@ -169,7 +169,7 @@ func peerRole(ctx context.Context, f peerFleet) (r peerResult, err error) {
 	r.Operations -= operations
 	r.Requests = after.requests - before.requests
 	r.Bytes = after.sent + after.received - before.sent - before.received
-	r.Swaps, r.Stopped = c.times(1+f.Warm), c.stoppedCount()
+	r.Swaps, r.Stopped = c.times(1+f.Warm, f.Rotations), c.stoppedCount()
 	r.Errors, r.LastError = c.errors.read()
 	return r, nil
 }

@@ -90,7 +90,7 @@ func TestTurns(t *testing.T) {
 	if !turns.complete(1, nobody) {
 		t.Error("newer keys do not count for the rotation before")
 	}
-	s := turns.times(1)
+	s := turns.times(1, 10)
 	if len(s.Last) != 2 || s.Last[0] <= s.First[0] {
 		t.Errorf("times = %+v, want two, the first of which has an instance that is late", s)
 	}

@@ -85,11 +85,11 @@ type swapTimes struct {
 	First, Last, FromDue sample // from commit, from commit, and of the last
 }
 
-// times returns those of all turns but the first, and of none that nobody has.
-func (t *turns) times(after int) (s swapTimes) {
+// times returns those of n turns after the first ones, and of none that nobody has.
+func (t *turns) times(after, n int) (s swapTimes) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, turn := range t.all[min(after, len(t.all)):] {
+	for _, turn := range t.all[min(after, len(t.all)):min(after+n, len(t.all))] {
 		got := slices.DeleteFunc(slices.Clone(turn.got), time.Time.IsZero)
 		if len(got) == 0 {
 			continue

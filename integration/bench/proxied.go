@@ -69,13 +69,15 @@ func (w *ways) throughProxy(ctx context.Context, r *rounds, m members, p *server
 		return err
 	}
 	defer c.Close()
+	rctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
 	n, same := of(w.b, 500, 20), 0
 	for i := range n {
 		value := fmt.Sprint(i)
-		if _, err := r.admin.Put(dctx, "/read/back", value); err != nil {
+		if _, err := r.admin.Put(rctx, "/read/back", value); err != nil {
 			return err
 		}
-		resp, err := c.Get(dctx, "/read/back")
+		resp, err := c.Get(rctx, "/read/back")
 		if err != nil {
 			return err
 		}

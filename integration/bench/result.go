@@ -17,7 +17,7 @@ import (
 type bench struct {
 	quick  bool
 	nodes  []string        // sizes of fleets; nil is all
-	ours   map[int]float64 // ms from commit to the last swap at N nodes, at p50
+	ours   map[int]float64 // ms from due time to the last swap at N nodes, at p50
 	scale  *scaled         // what the section scale has measured, if it has
 	result result
 }
