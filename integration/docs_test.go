@@ -203,3 +203,30 @@ func TestDocsReadmeRuns(t *testing.T) {
 			"mkdir ../mine && cd ../mine && go mod init mine && printf 'package main\\nimport _ \"github.com/stekring/stekring/tlsbind\"\\nfunc main() {}\\n' > main.go\n$0")
 	})
 }
+
+// TestDocsBenchmarksExist holds the pages to benchmarks that there are: go test is
+// content with a name that nothing has.
+func TestDocsBenchmarksExist(t *testing.T) {
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range regexp.MustCompile(`-bench '?([A-Za-z|]+)'? .*\./(\S+?)/?\n`).FindAllStringSubmatch(read(t, page), -1) {
+			tests, err := filepath.Glob("../" + m[2] + "/*_test.go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var code strings.Builder
+			for _, file := range tests {
+				code.WriteString(read(t, file))
+			}
+			for name := range strings.SplitSeq(m[1], "|") {
+				found++
+				if !strings.Contains(code.String(), "func "+name+"(b *testing.B)") {
+					t.Errorf("%s has go test run %s in %s, where it is not", page, name, m[2])
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page names a benchmark")
+	}
+}
