@@ -28,6 +28,7 @@ var sections = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"rotation", rotation},
+	{"cost", cost},
 	{"peer", peer},
 	{"misses", misses},
 	{"handshakes", handshakes},

@@ -41,14 +41,12 @@ func sizes(b *bench) []size {
 }
 
 // rotation measures how soon a ring is used by all nodes once it is written, and
-// once it is due, and what that costs etcd.
+// once it is due.
 func rotation(ctx context.Context, b *bench) error {
 	written := b.table("From commit to swap", "nodes", "who", "rotations",
 		"first p50 ms", "last p50 ms", "last p95 ms", "last max ms", "last p50 / limit", "last p95 / limit")
 	due := b.table("From due time to swap", "nodes", "who", "rotations", "interval s",
 		"commit p50 ms", "commit p95 ms", "first p50 ms", "last p50 ms", "last p95 ms", "last max ms")
-	cost := b.table("Cost of a rotation to etcd", "nodes", "who", "rotations",
-		"ring writes", "report writes", "reads of the leader", "KiB to nodes", "KiB from nodes", "etcd CPU ms")
 	for _, z := range sizes(b) {
 		if !b.wants(z.nodes) {
 			continue
@@ -58,7 +56,7 @@ func rotation(ctx context.Context, b *bench) error {
 			if err := r.written(ctx, of(b, 100, 5), written); err != nil {
 				return err
 			}
-			p50, err := r.due(ctx, due, cost)
+			p50, err := r.due(ctx, due)
 			if b.ours[z.nodes] == 0 { // the first crew is the usual one
 				b.ours[z.nodes] = p50
 			}
