@@ -115,7 +115,7 @@ func (t *table) row(cells ...any) {
 
 // print prints the table in Markdown.
 func (t *table) print() {
-	lines := [][]string{t.Columns, make([]string, len(t.Columns))}
+	lines := [][]string{slices.Clone(t.Columns), make([]string, len(t.Columns))}
 	for _, row := range t.Rows {
 		var line []string
 		for _, cell := range row {

@@ -43,3 +43,14 @@ func TestPercentiles(t *testing.T) {
 		t.Errorf("of 16 to 20 at(95) = %v, want the largest", got)
 	}
 }
+
+// TestPrintChangesNothing holds what is printed apart from what is written as JSON.
+func TestPrintChangesNothing(t *testing.T) {
+	b := newBench(true)
+	table := b.table("T", "a", "b")
+	table.row("a long cell", 1.0)
+	table.print()
+	if table.Columns[0] != "a" || table.Rows[0][1] != 1.0 {
+		t.Errorf("after it was printed the table is %+v", table)
+	}
+}
