@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -85,42 +84,19 @@ func (w bare) take(record []byte) {
 	w.f.swap(w.i, r.Info().Version)
 }
 
-// ownCPU is what this process has used, in seconds.
-func ownCPU() float64 {
+// ownCPU is what this process has used.
+func ownCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		panic(err) // there is no other reason than a wrong argument
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // warming is how many rotations go before those that are measured.
 const warming = 3
 
 // rest leaves what is left of a rotation time to pass.
-func (r *rounds) rest(ctx context.Context) {
-	_ = sleep(ctx, 50*time.Millisecond+time.Duration(r.size.nodes)*100*time.Microsecond)
+func (r *rounds) rest(ctx context.Context) error {
+	return sleep(ctx, 50*time.Millisecond+time.Duration(r.size.nodes)*100*time.Microsecond)
 }
-
-// alternate has fleets swap in turn, n times each after some to warm up.
-func (r *rounds) alternate(ctx context.Context, n int, fleets ...*followers) ([]lags, error) {
-	all := make([]lags, len(fleets))
-	for i := range warming + n {
-		r.next()
-		for j := range fleets {
-			k := (i + j) % len(fleets)
-			first, last, err := r.round(ctx, fleets[k])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", fleets[k].who, err)
-			}
-			r.rest(ctx)
-			if i >= warming {
-				all[k].first, all[k].last = append(all[k].first, ms(first)), append(all[k].last, ms(last))
-			}
-		}
-	}
-	return all, ctx.Err()
-}
-
-// lags is how long after the commit the first and the last node swapped, in ms.
-type lags struct{ first, last sample }

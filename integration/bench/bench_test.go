@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -9,13 +8,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if name, args, child := asChild(); child {
-		go untilParentEnds()
-		if err := roles[name](args); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	if _, _, child := asChild(); child {
+		main()
+		return
 	}
 	os.Exit(m.Run())
 }

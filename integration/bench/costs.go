@@ -114,7 +114,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	if err = errors.Join(err, after); err != nil {
 		return err
 	}
-	c.nodeWatch = (ownCPU() - own) / float64(n)
+	c.nodeWatch = (ownCPU() - own).Seconds() / float64(n)
 	have, err := behind.watchers(ctx)
 	if err != nil {
 		return err
@@ -122,14 +122,14 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 	c.behind.watchers = have - had
 
 	const rotations = 20
-	if _, err := r.alternate(ctx, 0, f); err != nil { // only warms up
+	if _, err := r.alternate(ctx, warming, 0, r.rest, f); err != nil { // only warms up
 		return err
 	}
 	own = ownCPU()
 	var etcd meters
 	before, rotated, err := front.during(ctx, func() (err error) {
 		etcd, err = behind.spend(ctx, func() error {
-			_, err := r.alternate(ctx, rotations-warming, f)
+			_, err := r.alternate(ctx, warming, rotations-warming, r.rest, f)
 			return err
 		})
 		return err
@@ -138,7 +138,7 @@ func (c *costs) nodes(ctx context.Context, r *rounds, front *server, behind memb
 		return err
 	}
 	events := float64(n * rotations)
-	c.node = (ownCPU() - own) / events
+	c.node = (ownCPU() - own).Seconds() / events
 	c.behind.event, c.behind.bytes = etcd.cpu/rotations, etcd.sent/rotations
 	c.eventBytes = etcd.sent / events
 	c.event = (rotated.cpu - before.cpu) / events
@@ -167,7 +167,7 @@ func (c *costs) outages(ctx context.Context, r *rounds, f *followers, front *ser
 	if err != nil {
 		return err
 	}
-	c.storm, c.nodeReturn = last.Sub(served), (ownCPU()-own)/n
+	c.storm, c.nodeReturn = last.Sub(served), (ownCPU()-own).Seconds()/n
 	m, err := front.meters(ctx)
 	c.reconnect = max(0, m.cpu-started.cpu) / n
 	return err

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -36,30 +35,14 @@ type server struct {
 	dir      string
 }
 
-// startEtcd starts an etcd of one member with more arguments, and waits until it
-// serves. The caller ends it.
-func startEtcd(ctx context.Context, args ...string) (*server, error) {
-	client, peer := freeAddress(), "http://"+freeAddress()
-	s := &server{endpoint: "http://" + client}
-	var err error
-	if s.dir, err = os.MkdirTemp("", "bench-etcd-"); err != nil {
+// startEtcd starts an etcd of one member, and waits until it serves. The caller
+// ends it.
+func startEtcd(ctx context.Context) (*server, error) {
+	m, err := startMembers(ctx, 1, false)
+	if err != nil {
 		return nil, err
 	}
-	s.args = append([]string{
-		"--data-dir", filepath.Join(s.dir, "data"), "--name", "default",
-		"--listen-client-urls", s.endpoint, "--advertise-client-urls", s.endpoint,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
-		"--log-level", "error", "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
-	}, args...)
-	if s.child, err = spawn(ctx, "etcd", nil, os.Stderr, s.args...); err != nil {
-		os.RemoveAll(s.dir)
-		return nil, err
-	}
-	if err := s.ready(ctx); err != nil {
-		s.end()
-		return nil, err
-	}
-	return s, nil
+	return m[0], nil
 }
 
 // ready waits until the server answers.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stekring/stekring/internal/etcd/etcdtest"
 	"github.com/stekring/stekring/internal/fleet"
-	"github.com/stekring/stekring/keyring"
 	"github.com/stekring/stekring/keyring/rotator"
 	"github.com/stekring/stekring/keyring/seal"
 )
@@ -61,17 +60,7 @@ func startFollowers(ctx context.Context, who, ring string, n int, to dial, follo
 // decoding, a stored pointer.
 func startLimit(ctx context.Context, n int, to dial, kek *seal.KEK) (*followers, error) {
 	return startFollowers(ctx, "bare etcd watch", "limit", n, to, func(ctx context.Context, f *followers, i int, c *clientv3.Client) {
-		var ring atomic.Pointer[keyring.Ring]
-		for resp := range c.Watch(clientv3.WithRequireLeader(ctx), f.layout.Ring(), clientv3.WithRev(1)) {
-			for _, ev := range resp.Events {
-				r, err := kek.Open(f.layout.Ring(), ev.Kv.Value)
-				if err != nil {
-					panic(err) // only this program writes it
-				}
-				ring.Store(r)
-				f.swap(i, r.Info().Version)
-			}
-		}
+		newBare(f, i, c, kek).watch(ctx, 1)
 	})
 }
 

@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -118,11 +117,7 @@ func answer(control net.Conn, cert []byte) error {
 		} else if err != nil {
 			return err
 		}
-		var usage syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-			return err
-		}
-		s := spent{CPU: time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
+		s := spent{CPU: ownCPU()}
 		if allocs {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -45,13 +44,7 @@ func (l *lab) end() {
 
 // putRing writes a ring as if a leader had.
 func (l *lab) putRing(ctx context.Context, name string, ring *keyring.Ring) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	path := fleet.NewLayout("", name).Ring()
-	rec, err := l.kek.Seal(path, ring)
-	if err != nil {
-		return err
-	}
-	_, err = l.admin.Put(ctx, path, string(rec))
+	r := rounds{admin: l.admin, kek: l.kek, ring: ring}
+	_, err := r.put(ctx, fleet.NewLayout("", name).Ring())
 	return err
 }

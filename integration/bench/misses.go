@@ -121,10 +121,7 @@ func missRole(ctx context.Context, f missFleet) (r missResult, err error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	// What the last rotation costs comes after it.
-	select {
-	case <-ctx.Done():
-	case <-time.After(f.Interval * 3 / 4):
-	}
+	_ = sleep(ctx, f.Interval*3/4)
 	rotations := fleet.rotations() - before
 	stop()
 	if err := errors.Join(<-ended, context.Cause(ctx)); err != nil {

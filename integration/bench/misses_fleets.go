@@ -158,10 +158,8 @@ func (f missFleet) stekring(ctx context.Context, base *tls.Config) (s *streetFle
 		nodes, configs = append(nodes, r), append(configs, tlsbind.Config(base, r))
 		done.Go(func() { _ = r.Run(running) })
 		for i == 0 && !r.Status().Leader { // before others stand
-			select {
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			case <-time.After(10 * time.Millisecond):
+			if err := sleep(ctx, 10*time.Millisecond); err != nil {
+				return nil, err
 			}
 		}
 	}

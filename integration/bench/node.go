@@ -174,9 +174,7 @@ func nudge(logged chan<- struct{}) *zap.Logger {
 // weighed says what the process weighs, once it has settled.
 func weighed(ctx context.Context, o nodeOptions) error {
 	if o.weigh > 0 {
-		select {
-		case <-time.After(o.weigh):
-		case <-ctx.Done():
+		if sleep(ctx, o.weigh) != nil {
 			return nil
 		}
 		w, err := weigh(o.endpoint)

@@ -208,10 +208,8 @@ func (f peerFleet) rotated(ctx context.Context, c *caddies, n int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(2*n+2)*f.Interval, errors.New("the instances do not rotate"))
 	defer cancel()
 	for !c.complete(n, c.stopped) && c.stoppedCount() < f.Nodes {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(10 * time.Millisecond):
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -219,10 +217,8 @@ func (f peerFleet) rotated(ctx context.Context, c *caddies, n int) error {
 
 // spent returns what has been used so far, once the last lock is free.
 func (f peerFleet) spent(ctx context.Context, c *caddies) (operations int64, m meters, err error) {
-	select {
-	case <-ctx.Done():
-		return 0, m, context.Cause(ctx)
-	case <-time.After(min(f.Interval/4, time.Second/2)):
+	if err := sleep(ctx, min(f.Interval/4, time.Second/2)); err != nil {
+		return 0, m, err
 	}
 	if f.Endpoint != "" {
 		m, err = (&server{endpoint: f.Endpoint}).meters(ctx)

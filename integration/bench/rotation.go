@@ -79,7 +79,7 @@ type rounds struct {
 	size  size
 	ours  *followers
 	limit *followers
-	alone [2]sample // the limit's first and last swaps, in ms
+	alone lags // the limit's
 }
 
 // withRounds calls f with a fleet and an etcd of its own.
@@ -89,19 +89,18 @@ func withRounds(ctx context.Context, z size, f func(*rounds) error) error {
 		return err
 	}
 	defer s.end()
-	r, err := newRounds(ctx, s.client, s.client, z)
+	r, err := newRounds(ctx, s, z)
 	if err != nil {
 		return err
 	}
 	defer r.end()
-	r.etcd = s
 	return f(r)
 }
 
-// newRounds starts a fleet by one way to etcd, and writes by another.
-func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err error) {
-	r = &rounds{kek: seal.NewKEK(), size: z}
-	if r.admin, err = admin(); err != nil {
+// newRounds starts a fleet.
+func newRounds(ctx context.Context, s *server, z size) (r *rounds, err error) {
+	r = &rounds{etcd: s, kek: seal.NewKEK(), size: z}
+	if r.admin, err = s.client(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -110,16 +109,18 @@ func newRounds(ctx context.Context, nodes, admin dial, z size) (r *rounds, err e
 		}
 	}()
 	r.ring = hourly()
-	if r.limit, err = startLimit(ctx, z.nodes, nodes, r.kek); err != nil {
+	if r.limit, err = startLimit(ctx, z.nodes, s.client, r.kek); err != nil {
 		return nil, err
 	}
-	if err := r.lonely(ctx); err != nil {
+	alone, err := r.alternate(ctx, warm, 30, r.quiet, r.limit) // before there is a fleet beside it
+	if err != nil {
 		return nil, err
 	}
+	r.alone = alone[0]
 	if _, err := r.put(ctx, "/stekring/ours/ring"); err != nil {
 		return nil, err
 	}
-	if r.ours, err = startFleet(ctx, z.nodes, z.crew, nodes, r.kek); err != nil {
+	if r.ours, err = startFleet(ctx, z.nodes, z.crew, s.client, r.kek); err != nil {
 		return nil, err
 	}
 	if err := r.ours.settled(ctx, r.admin, r.ring.Info().Version, z.crew); err != nil {
@@ -166,66 +167,59 @@ func (r *rounds) round(ctx context.Context, f *followers) (first, last time.Dura
 
 // quiet returns when nothing of a round is left to burden the next one.
 func (r *rounds) quiet(ctx context.Context) error {
-	v := r.ring.Info().Version
-	if r.ours.want < v {
-		v = r.ours.want
-	}
-	if err := r.ours.settled(ctx, r.admin, v, r.size.crew); err != nil {
-		return err
+	if r.ours != nil {
+		v := min(r.ring.Info().Version, r.ours.want)
+		if err := r.ours.settled(ctx, r.admin, v, r.size.crew); err != nil {
+			return err
+		}
 	}
 	runtime.GC()
 	return sleep(ctx, 5*time.Millisecond)
 }
 
-// written writes rings of hours, which is when nodes let etcd alone. Rounds of
-// ours and of the limit alternate.
-func (r *rounds) written(ctx context.Context, n int, t *table) error {
-	arms := []*followers{r.limit, r.ours}
-	var first, last [2]sample
-	for i := range warm + n {
-		r.next()
-		for j := range arms {
-			k := (i + j) % 2
-			one, all, err := r.round(ctx, arms[k])
-			if err == nil {
-				err = r.quiet(ctx)
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", arms[k].who, err)
-			}
-			if i >= warm {
-				first[k], last[k] = append(first[k], ms(one)), append(last[k], ms(all))
-			}
-		}
-	}
-	row := func(who string, first, all sample) {
-		t.row(r.size.nodes, who, len(all), first.at(50), all.at(50), all.p95(), all.at(100), all.at(50)/last[0].at(50), all.p95()/last[0].p95())
-	}
-	row("bare etcd watch, alone", r.alone[0], r.alone[1])
-	for k, f := range arms {
-		row(f.who, first[k], last[k])
-	}
-	return nil
-}
-
 // warm is how many rounds do not count.
 const warm = 10
 
-// lonely has the limit to itself, before there is a fleet beside it.
-func (r *rounds) lonely(ctx context.Context) error {
-	for i := range warm + 30 {
+// lags is how long after the commit the first and the last node swapped, in ms.
+type lags struct{ first, last sample }
+
+// alternate has fleets swap in turn, n times each after some to warm up, with a
+// rest after each.
+func (r *rounds) alternate(ctx context.Context, warm, n int, rest func(context.Context) error, fleets ...*followers) ([]lags, error) {
+	all := make([]lags, len(fleets))
+	for i := range warm + n {
 		r.next()
-		first, last, err := r.round(ctx, r.limit)
-		if err != nil {
-			return err
+		for j := range fleets {
+			k := (i + j) % len(fleets)
+			first, last, err := r.round(ctx, fleets[k])
+			if err == nil {
+				err = rest(ctx)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", fleets[k].who, err)
+			}
+			if i >= warm {
+				all[k].first, all[k].last = append(all[k].first, ms(first)), append(all[k].last, ms(last))
+			}
 		}
-		if i >= warm {
-			r.alone[0], r.alone[1] = append(r.alone[0], ms(first)), append(r.alone[1], ms(last))
-		}
-		runtime.GC()
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
-			return err
-		}
+	}
+	return all, nil
+}
+
+// written writes rings of hours, which is when nodes let etcd alone.
+func (r *rounds) written(ctx context.Context, n int, t *table) error {
+	arms := []*followers{r.limit, r.ours}
+	all, err := r.alternate(ctx, warm, n, r.quiet, arms...)
+	if err != nil {
+		return err
+	}
+	limit := all[0].last
+	row := func(who string, l lags) {
+		t.row(r.size.nodes, who, len(l.last), l.first.at(50), l.last.at(50), l.last.p95(), l.last.at(100), l.last.at(50)/limit.at(50), l.last.p95()/limit.p95())
+	}
+	row("bare etcd watch, alone", r.alone)
+	for k, f := range arms {
+		row(f.who, all[k])
 	}
 	return nil
 }

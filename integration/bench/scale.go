@@ -102,7 +102,7 @@ func (w *ways) measure(ctx context.Context, r *rounds, etcd members, proxy *serv
 		}
 	}
 	n := of(w.b, 40, 2)
-	all, err := r.alternate(ctx, n, fleets...)
+	all, err := r.alternate(ctx, warming, n, r.rest, fleets...)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (r *rounds) start(ctx context.Context, a route) (f *followers, err error) {
 		}
 	}
 	if err == nil {
-		_, err = r.alternate(ctx, 0, f)
+		_, err = r.alternate(ctx, warming, 0, r.rest, f)
 	}
 	if err != nil && f != nil {
 		f.end()
@@ -149,7 +149,7 @@ func (w *ways) spend(ctx context.Context, a route, r *rounds, etcd members, prox
 	start := time.Now()
 	n := of(w.b, 17, 2)
 	with, err := all.spends(ctx, func() error {
-		_, err := r.alternate(ctx, n, f)
+		_, err := r.alternate(ctx, warming, n, r.rest, f)
 		return err
 	})
 	if err != nil {
@@ -157,8 +157,7 @@ func (w *ways) spend(ctx context.Context, a route, r *rounds, etcd members, prox
 	}
 	took := time.Since(start)
 	without, err := all.spends(ctx, func() error {
-		_ = sleep(ctx, took)
-		return ctx.Err()
+		return sleep(ctx, took)
 	})
 	if err != nil {
 		return err

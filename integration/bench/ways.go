@@ -110,7 +110,9 @@ func (w *ways) memberDies(ctx context.Context, r *rounds, m members, fleets []*f
 		if err := victim.again(ctx); err != nil {
 			return err
 		}
-		r.rest(ctx)
+		if err := r.rest(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
